@@ -1,0 +1,93 @@
+using System.Globalization;
+using System.Text;
+
+namespace QuantumFlux.Storage;
+
+/// <summary>The one place where text from outside becomes part of a table key.</summary>
+/// <remarks>
+/// Table Storage forbids <c>/ \ # ?</c>, U+0000 to U+001F and U+007F to U+009F in keys, and handles <c>%</c> badly; lone surrogates do not survive
+/// the way there. Such characters, our own separator <c>:</c> and the escape sign <c>!</c> become <c>!</c> and four hex digits. Order is kept among
+/// texts without escapes, and different texts never share a key.
+/// </remarks>
+public static class TableKey
+{
+    /// <summary>The longest key, in UTF-16 characters: Table Storage takes 1 KiB.</summary>
+    public const int CharactersMax = 512;
+
+    /// <summary>Text as part of a key.</summary>
+    /// <exception cref="ArgumentException">The escaped text is longer than a key may be.</exception>
+    public static string Escape(string text)
+    {
+        var index = 0;
+        while (index < text.Length && IsPlain(text, index))
+        {
+            index++;
+        }
+
+        if (index < text.Length)
+        {
+            var escaped = new StringBuilder(text.Length + 16).Append(text, 0, index);
+            for (; index < text.Length; index++)
+            {
+                if (IsPlain(text, index))
+                {
+                    escaped.Append(text[index]);
+                }
+                else
+                {
+                    escaped.Append(CultureInfo.InvariantCulture, $"!{(int)text[index]:x4}");
+                }
+            }
+
+            text = escaped.ToString();
+        }
+
+        return text.Length <= CharactersMax
+            ? text
+            : throw new ArgumentException($"The escaped key is longer than {CharactersMax} characters.", nameof(text));
+    }
+
+    /// <summary>The text that <see cref="Escape"/> was given.</summary>
+    /// <exception cref="FormatException">The key was not made by <see cref="Escape"/>.</exception>
+    public static string Unescape(string key)
+    {
+        if (!key.Contains('!', StringComparison.Ordinal))
+        {
+            return key;
+        }
+
+        var text = new StringBuilder(key.Length);
+        for (var index = 0; index < key.Length; index++)
+        {
+            if (key[index] != '!')
+            {
+                text.Append(key[index]);
+            }
+            else if (index + 4 < key.Length
+                && ushort.TryParse(key.AsSpan(index + 1, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var code))
+            {
+                text.Append((char)code);
+                index += 4;
+            }
+            else
+            {
+                throw new FormatException("The key has an escape sign without four hex digits.");
+            }
+        }
+
+        return text.ToString();
+    }
+
+    /// <summary>A number as a key part that sorts with the largest first: 19 digits.</summary>
+    public static string Descending(long number) => (long.MaxValue - number).ToString("D19", CultureInfo.InvariantCulture);
+
+    private static bool IsPlain(string text, int index) => text[index] switch
+    {
+        '/' or '\\' or '#' or '?' or '%' or ':' or '!' => false,
+        < ' ' or (>= '\u007f' and <= '\u009f') => false,
+        var c when char.IsHighSurrogate(c) => index + 1 < text.Length && char.IsLowSurrogate(text[index + 1]),
+        var c when char.IsLowSurrogate(c) => index > 0 && char.IsHighSurrogate(text[index - 1]),
+        >= '\ufffe' => false,
+        _ => true,
+    };
+}
