@@ -1,0 +1,153 @@
+namespace QuantumFlux.Api;
+
+/// <summary>Ends a request with an error of the documented envelope. Thrown anywhere below the gate, answered by the gate alone.</summary>
+/// <param name="status">The HTTP status.</param>
+/// <param name="code">The stable code that clients branch on.</param>
+/// <param name="message">One sentence for people. Never a secret, never another tenant's data.</param>
+/// <param name="details">Facts that help to mend the request, by name; null means none.</param>
+public sealed class ApiException(int status, string code, string message, IReadOnlyDictionary<string, object?>? details = null)
+    : Exception(message)
+{
+    private static readonly Dictionary<string, object?> NoDetails = [];
+
+    public int Status { get; } = status;
+
+    public string Code { get; } = code;
+
+    public IReadOnlyDictionary<string, object?> Details { get; } = details ?? NoDetails;
+
+    /// <summary>When to try again, for the <c>Retry-After</c> header; null means that the header is not sent.</summary>
+    public TimeSpan? RetryAfter { get; init; }
+
+    /// <summary>The verbs that the path takes, for the <c>Allow</c> header of a 405; empty otherwise.</summary>
+    public IReadOnlyList<string> Allow { get; init; } = [];
+
+    /// <summary>400: every fault of the request at once, by parameter.</summary>
+    public static ApiException InvalidParameters(IReadOnlyDictionary<string, object?> faults) => new(
+        StatusCodes.Status400BadRequest,
+        "INVALID_PARAMETERS",
+        faults.Count == 1
+            ? $"Invalid parameter {faults.Keys.First()}: {faults.Values.First()}"
+            : $"Invalid parameters: {string.Join(", ", faults.Keys)}",
+        faults);
+
+    /// <summary>400: one fault.</summary>
+    public static ApiException InvalidParameter(string name, string reason) =>
+        InvalidParameters(new Dictionary<string, object?> { [name] = reason });
+
+    public static ApiException InvalidSignature() => new(
+        StatusCodes.Status400BadRequest,
+        "INVALID_QUANTUM_SIGNATURE",
+        "Quantum signature verification failed",
+        new Dictionary<string, object?> { ["X-Quantum-Signature"] = "is not the signature of this resource" });
+
+    public static ApiException AuthenticationRequired() => new(
+        StatusCodes.Status401Unauthorized, "AUTHENTICATION_REQUIRED", "No API key provided");
+
+    /// <summary>401: unknown, malformed, expired and revoked keys all answer so.</summary>
+    public static ApiException InvalidApiKey() => new(
+        StatusCodes.Status401Unauthorized, "INVALID_API_KEY", "API key is invalid or expired");
+
+    public static ApiException InsufficientPermissions(string scope) => new(
+        StatusCodes.Status403Forbidden,
+        "INSUFFICIENT_PERMISSIONS",
+        $"The API key lacks the scope {scope}",
+        new Dictionary<string, object?> { ["required_scope"] = scope });
+
+    public static ApiException DimensionalRoutingDenied(string tier, IReadOnlyList<int> allowed) => new(
+        StatusCodes.Status403Forbidden,
+        "DIMENSIONAL_ROUTING_DENIED",
+        $"The {tier} tier may use only the default dimensional pathway",
+        new Dictionary<string, object?> { ["dimensional_pathway"] = $"must be [{string.Join(", ", allowed)}] or absent", ["tier"] = tier });
+
+    /// <summary>404: also for what belongs to another tenant.</summary>
+    public static ApiException NotFound(string parameter, string kind) => new(
+        StatusCodes.Status404NotFound,
+        "RESOURCE_NOT_FOUND",
+        $"The requested {kind} does not exist",
+        new Dictionary<string, object?> { [parameter] = $"names no {kind}" });
+
+    public static ApiException MethodNotAllowed(params string[] allow) => new(
+        StatusCodes.Status405MethodNotAllowed,
+        "METHOD_NOT_ALLOWED",
+        $"This path takes {string.Join(", ", allow)}",
+        new Dictionary<string, object?> { ["allow"] = allow })
+    {
+        Allow = allow,
+    };
+
+    public static ApiException AlreadyEntangled(string entanglementId) => new(
+        StatusCodes.Status409Conflict,
+        "ALREADY_ENTANGLED",
+        "Objects already in entangled state",
+        new Dictionary<string, object?> { ["entanglement_id"] = entanglementId });
+
+    public static ApiException QuantumConflict(string message, IReadOnlyDictionary<string, object?> details) => new(
+        StatusCodes.Status409Conflict, "QUANTUM_CONFLICT", message, details);
+
+    public static ApiException LengthRequired() => new(
+        StatusCodes.Status411LengthRequired,
+        "LENGTH_REQUIRED",
+        "Send a Content-Length (0 for empty content) or Transfer-Encoding: chunked",
+        new Dictionary<string, object?> { ["Content-Length"] = "is required" });
+
+    public static ApiException PreconditionFailed(string header) => new(
+        StatusCodes.Status412PreconditionFailed,
+        "PRECONDITION_FAILED",
+        $"The condition in {header} does not hold",
+        new Dictionary<string, object?> { [header] = "does not match the current state" });
+
+    public static ApiException PayloadTooLarge(long limitBytes) => new(
+        StatusCodes.Status413PayloadTooLarge,
+        "PAYLOAD_TOO_LARGE",
+        $"The content is larger than {limitBytes} bytes",
+        new Dictionary<string, object?> { ["limit_bytes"] = limitBytes });
+
+    public static ApiException UnsupportedMediaType(string header, string reason) => new(
+        StatusCodes.Status415UnsupportedMediaType,
+        "UNSUPPORTED_MEDIA_TYPE",
+        $"{header} {reason}",
+        new Dictionary<string, object?> { [header] = reason });
+
+    public static ApiException RangeNotSatisfiable(long lengthBytes) => new(
+        StatusCodes.Status416RangeNotSatisfiable,
+        "RANGE_NOT_SATISFIABLE",
+        $"The range lies outside the content of {lengthBytes} bytes",
+        new Dictionary<string, object?> { ["Range"] = "lies outside the content", ["size_bytes"] = lengthBytes });
+
+    public static ApiException ContentMismatch(string parameter, string actual) => new(
+        StatusCodes.Status422UnprocessableEntity,
+        "CONTENT_MISMATCH",
+        "The content is not what the request says it is",
+        new Dictionary<string, object?> { [parameter] = "is not the SHA-256 of the content", ["actual_sha256"] = actual });
+
+    /// <summary>503: storage or another dependency does not answer, or too many writers met; the same request may succeed later.</summary>
+    public static ApiException Unavailable() => new(
+        StatusCodes.Status503ServiceUnavailable, "SERVICE_UNAVAILABLE", "Service temporarily unavailable")
+    {
+        RetryAfter = TimeSpan.FromSeconds(2),
+    };
+
+    public static ApiException CoherenceLost(double coherence, double minimum, IReadOnlyList<int> route) => new(
+        StatusCodes.Status503ServiceUnavailable,
+        "QUANTUM_COHERENCE_LOST",
+        FormattableString.Invariant($"Quantum coherence dropped below minimum threshold of {minimum}"),
+        new Dictionary<string, object?>
+        {
+            ["current_coherence"] = coherence,
+            ["minimum_required"] = minimum,
+            ["dimensional_route"] = route,
+        })
+    {
+        RetryAfter = TimeSpan.FromSeconds(60),
+    };
+
+    public static ApiException DimensionalInstability(IReadOnlyList<int> route) => new(
+        StatusCodes.Status503ServiceUnavailable,
+        "DIMENSIONAL_INSTABILITY",
+        "Dimensional pathway unstable: none of its dimensions answers",
+        new Dictionary<string, object?> { ["dimensional_route"] = route })
+    {
+        RetryAfter = TimeSpan.FromSeconds(5),
+    };
+}

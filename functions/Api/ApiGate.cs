@@ -1,0 +1,195 @@
+using System.Diagnostics;
+using QuantumFlux.Keys;
+using QuantumFlux.Storage;
+
+namespace QuantumFlux.Api;
+
+/// <summary>
+/// The one way into every function: gives the request its id, finds the caller, checks the scope, runs the handler, executes its result and
+/// turns every failure into the error envelope.
+/// </summary>
+/// <remarks>
+/// It lives here and not in host middleware because the two hosts have different ones, and because a result that is returned to the Functions
+/// worker would be executed after all middleware, outside of any error handling.
+/// </remarks>
+public sealed partial class ApiGate(KeyStore keys, Telemetry telemetry, TimeProvider time, ILogger<ApiGate> logger)
+{
+    // The legacy header was deprecated with version 3.7.2 and its sunset is the date that the specification prints.
+    private const string LegacyDeprecation = "@1731628800";
+    private const string LegacySunset = "Wed, 19 Nov 2025 00:00:00 GMT";
+
+    private const int ClientRequestIdMax = 128;
+
+    /// <summary>Runs a handler for an authenticated caller.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="route">The function's route template, for telemetry.</param>
+    /// <param name="handler">Answers the request.</param>
+    /// <param name="cancellationToken">Cancelled when the client leaves or the host stops.</param>
+    /// <param name="scope">The scope that the key needs; null means <c>read</c> for GET and HEAD and <c>write</c> for the rest.</param>
+    public Task RunAsync(
+        HttpRequest request,
+        string route,
+        Func<Caller, Task<IResult>> handler,
+        CancellationToken cancellationToken,
+        string? scope = null) =>
+        RunAsync(
+            request,
+            route,
+            async requestId =>
+            {
+                var caller = new Caller(await AuthenticateAsync(request, cancellationToken), requestId);
+                caller.Require(scope ?? (IsRead(request) ? Scopes.Read : Scopes.Write));
+                return await handler(caller);
+            },
+            cancellationToken);
+
+    /// <summary>Runs a handler that needs no caller, such as the one for unknown paths.</summary>
+    public async Task RunAsync(HttpRequest request, string route, Func<string, Task<IResult>> handler, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        var context = request.HttpContext;
+        var requestId = Ids.New("req_", time.GetUtcNow());
+        using var activity = Telemetry.StartRequest(request.Method, route, requestId);
+        string? code = null;
+
+        WriteCommonHeaders(request, requestId);
+        try
+        {
+            await (await handler(requestId)).ExecuteAsync(context);
+        }
+        catch (Exception) when (cancellationToken.IsCancellationRequested || context.RequestAborted.IsCancellationRequested)
+        {
+            // The client left. Nobody reads an answer, and it is not an error.
+            code = "CLIENT_CLOSED_REQUEST";
+        }
+        catch (Exception exception)
+        {
+            var error = Translate(exception, request, requestId);
+            code = error.Code;
+            activity?.SetStatus(error.Status >= 500 ? ActivityStatusCode.Error : ActivityStatusCode.Unset, error.Code);
+            await AnswerAsync(context, error, requestId);
+        }
+
+        activity?.SetTag("http.response.status_code", context.Response.StatusCode);
+        telemetry.RequestEnded(request.Method, route, context.Response.StatusCode, code, time.GetElapsedTime(started));
+    }
+
+    private static bool IsRead(HttpRequest request) => HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method);
+
+    private static void WriteCommonHeaders(HttpRequest request, string requestId)
+    {
+        var headers = request.HttpContext.Response.Headers;
+        headers["X-Request-Id"] = requestId;
+        headers.XContentTypeOptions = "nosniff";
+        if (request.Headers.TryGetValue("X-Client-Request-Id", out var values)
+            && values is [{ Length: > 0 and <= ClientRequestIdMax } echo]
+            && echo.All(c => c is >= ' ' and <= '~'))
+        {
+            headers["X-Client-Request-Id"] = echo;
+        }
+    }
+
+    private async Task<ApiKey> AuthenticateAsync(HttpRequest request, CancellationToken cancellationToken)
+    {
+        // The specification's own header first, then the usual one, then the deprecated one. The first that is there decides.
+        string? key;
+        if (request.Headers.TryGetValue("QFlux-Token", out var token))
+        {
+            key = Bearer(token.ToString());
+        }
+        else if (request.Headers.Authorization is { Count: > 0 } authorization)
+        {
+            key = Bearer(authorization.ToString());
+        }
+        else if (request.Headers.TryGetValue("X-API-Key", out var legacy))
+        {
+            key = legacy.ToString();
+            var headers = request.HttpContext.Response.Headers;
+            headers["Deprecation"] = LegacyDeprecation;
+            headers["Sunset"] = LegacySunset;
+        }
+        else
+        {
+            throw ApiException.AuthenticationRequired();
+        }
+
+        return key is not null && await keys.FindAsync(key, cancellationToken) is { } found && found.IsUsable(time.GetUtcNow())
+            ? found
+            : throw ApiException.InvalidApiKey();
+    }
+
+    private static string? Bearer(string header)
+    {
+        const string Scheme = "Bearer ";
+        return header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? header[Scheme.Length..].Trim() : null;
+    }
+
+    private ApiException Translate(Exception exception, HttpRequest request, string requestId)
+    {
+        switch (exception)
+        {
+            case ApiException api:
+                return api;
+            case BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge }:
+                return ApiException.PayloadTooLarge(Objects.ObjectLimits.ContentBytesMax);
+            case BadHttpRequestException bad:
+                return new ApiException(bad.StatusCode, "INVALID_PARAMETERS", "The request is not valid HTTP", new Dictionary<string, object?>
+                {
+                    ["request"] = bad.Message,
+                });
+            case StorageException { IsTransient: true } storage:
+                LogStorageUnavailable(storage, requestId, request.Method, request.Path);
+                return ApiException.Unavailable();
+            default:
+                LogFailed(exception, requestId, request.Method, request.Path);
+                return new ApiException(StatusCodes.Status500InternalServerError, "INTERNAL_SERVER_ERROR", "Unexpected server error occurred");
+        }
+    }
+
+    private async Task AnswerAsync(HttpContext context, ApiException error, string requestId)
+    {
+        if (context.Response.HasStarted)
+        {
+            // Half an answer is out: only a broken connection tells the client that it is not whole.
+            context.Abort();
+            return;
+        }
+
+        var headers = context.Response.Headers;
+        headers.Remove("Content-Length");
+        headers.Remove("Content-Range");
+        headers.Remove("ETag");
+        headers.Remove("Last-Modified");
+        headers["X-Error-Code"] = error.Code;
+        headers.CacheControl = "no-store";
+        if (error.Status == StatusCodes.Status401Unauthorized)
+        {
+            headers.WWWAuthenticate = "Bearer";
+        }
+
+        if (error.Allow.Count > 0)
+        {
+            headers.Allow = string.Join(", ", error.Allow);
+        }
+
+        if (error.RetryAfter is { } wait)
+        {
+            headers.RetryAfter = ((long)Math.Ceiling(wait.TotalSeconds)).ToString(System.Globalization.CultureInfo.InvariantCulture);
+        }
+
+        try
+        {
+            await Json.Result(new ApiErrorEnvelope(ApiError.From(error, requestId, time.GetUtcNow())), error.Status).ExecuteAsync(context);
+        }
+        catch (Exception) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // The client left before it read the error.
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Request {RequestId} failed: {Method} {Path}.")]
+    private partial void LogFailed(Exception exception, string requestId, string method, PathString path);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Storage did not serve request {RequestId}: {Method} {Path}.")]
+    private partial void LogStorageUnavailable(Exception exception, string requestId, string method, PathString path);
+}

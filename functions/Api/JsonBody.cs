@@ -1,0 +1,307 @@
+using System.Globalization;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using System.Text.Unicode;
+
+namespace QuantumFlux.Api;
+
+/// <summary>
+/// A request's JSON object, read member by member. Wrong types, missing members, values out of range and members that nobody asked for
+/// are collected and answered together.
+/// </summary>
+/// <remarks>An optional member that is null counts as absent. Call <see cref="ThrowIfInvalid"/> after the last member was read.</remarks>
+public sealed class JsonBody
+{
+    /// <summary>The largest body that is read, unless a call says otherwise. 64 KiB is far more than any of these requests needs.</summary>
+    public const int BytesMax = 64 * 1024;
+
+    private const string Root = "body";
+
+    private readonly JsonElement _object;
+    private readonly string _path;
+    private readonly Faults _faults;
+    private readonly HashSet<string> _read = new(StringComparer.Ordinal);
+    private readonly List<JsonBody> _nested = [];
+
+    private JsonBody(JsonElement json, string path, Faults faults)
+    {
+        _object = json;
+        _path = path;
+        _faults = faults;
+    }
+
+    /// <summary>Where further faults of the request can be noted.</summary>
+    public Faults Faults => _faults;
+
+    /// <summary>Reads the body.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="isRequired">When false, a request without any body counts as an empty object.</param>
+    /// <param name="cancellationToken">Ends the call early.</param>
+    /// <exception cref="ApiException">400 when it is not a JSON object; 413 when it is too large; 415 when it is not said to be JSON in UTF-8.</exception>
+    public static async Task<JsonBody> ReadAsync(HttpRequest request, bool isRequired, CancellationToken cancellationToken)
+    {
+        var bytes = await ReadBytesAsync(request, cancellationToken);
+        if (bytes.Length == 0)
+        {
+            return isRequired
+                ? throw ApiException.InvalidParameter(Root, "is required: a JSON object")
+                : new JsonBody(JsonDocument.Parse("{}").RootElement, "", new Faults());
+        }
+
+        RequireJson(request);
+
+        // The parser checks the UTF-8 of a string only when the string is read; here all of it is checked, once.
+        if (!Utf8.IsValid(bytes.Span))
+        {
+            throw ApiException.InvalidParameter(Root, "is not valid UTF-8");
+        }
+
+        JsonElement root;
+        try
+        {
+            root = JsonDocument.Parse(bytes, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 64 }).RootElement;
+        }
+        catch (JsonException exception)
+        {
+            throw ApiException.InvalidParameter(
+                Root,
+                string.Create(CultureInfo.InvariantCulture, $"is not valid JSON near line {exception.LineNumber + 1}, byte {exception.BytePositionInLine}"));
+        }
+        catch (InvalidOperationException)
+        {
+            // A member's name holds an escaped lone surrogate, which no text can hold.
+            throw ApiException.InvalidParameter(Root, "holds a member name that is not valid Unicode");
+        }
+
+        return root.ValueKind == JsonValueKind.Object
+            ? new JsonBody(root, "", new Faults())
+            : throw ApiException.InvalidParameter(Root, "must be a JSON object");
+    }
+
+    /// <summary>A nested object; absent reads as empty.</summary>
+    public JsonBody Object(string name)
+    {
+        var nested = TryGet(name, out var value) && value.ValueKind != JsonValueKind.Object
+            ? Fault<JsonBody>(name, "must be an object")
+            : null;
+        nested ??= new JsonBody(value.ValueKind == JsonValueKind.Object ? value : default, _path + name + ".", _faults);
+        _nested.Add(nested);
+        return nested;
+    }
+
+    /// <summary>A text that must be there; empty when it is at fault.</summary>
+    public string RequiredText(string name, Func<string, string?> check) =>
+        OptionalText(name, check) ?? Missing(name, "");
+
+    /// <summary>A text that may be absent.</summary>
+    /// <param name="name">The member's name.</param>
+    /// <param name="check">Says what the text must be when it is wrong, else null.</param>
+    public string? OptionalText(string name, Func<string, string?> check)
+    {
+        if (!TryGet(name, out var value))
+        {
+            return null;
+        }
+
+        if (value.ValueKind != JsonValueKind.String || !TryGetText(value, out var text))
+        {
+            return Fault<string>(name, "must be a string of valid Unicode");
+        }
+
+        return check(text) is { } reason ? Fault<string>(name, reason) : text;
+    }
+
+    /// <summary>One of a few words; absent gives the default.</summary>
+    public string Choice(string name, string absent, params string[] choices) =>
+        OptionalText(name, text => choices.Contains(text, StringComparer.Ordinal) ? null : $"must be one of: {string.Join(", ", choices)}") ?? absent;
+
+    /// <summary>A number that must be there and lie in a range, ends included; NaN when it is at fault.</summary>
+    public double RequiredNumber(string name, double from, double to)
+    {
+        if (!TryGet(name, out var value))
+        {
+            return Missing(name, double.NaN);
+        }
+
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && number >= from && number <= to)
+        {
+            return number;
+        }
+
+        _ = Fault<string>(name, FormattableString.Invariant($"must be a number from {from:0.0###} to {to:0.0###}"));
+        return double.NaN;
+    }
+
+    /// <summary>A Boolean; absent gives the default.</summary>
+    public bool Flag(string name, bool absent)
+    {
+        if (!TryGet(name, out var value))
+        {
+            return absent;
+        }
+
+        if (value.ValueKind is JsonValueKind.True or JsonValueKind.False)
+        {
+            return value.GetBoolean();
+        }
+
+        _ = Fault<string>(name, "must be true or false");
+        return absent;
+    }
+
+    /// <summary>A list of whole numbers in a range, without repeats; null when it is absent or at fault.</summary>
+    public IReadOnlyList<int>? Integers(string name, int from, int to, int countMax)
+    {
+        if (!TryGet(name, out var value))
+        {
+            return null;
+        }
+
+        var reason = string.Create(CultureInfo.InvariantCulture, $"must be a list of 1 to {countMax} different whole numbers from {from} to {to}");
+        if (value.ValueKind != JsonValueKind.Array || value.GetArrayLength() < 1 || value.GetArrayLength() > countMax)
+        {
+            return Fault<IReadOnlyList<int>>(name, reason);
+        }
+
+        var numbers = new List<int>();
+        foreach (var item in value.EnumerateArray())
+        {
+            if (item.ValueKind != JsonValueKind.Number || !item.TryGetInt32(out var number) || number < from || number > to || numbers.Contains(number))
+            {
+                return Fault<IReadOnlyList<int>>(name, reason);
+            }
+
+            numbers.Add(number);
+        }
+
+        return numbers;
+    }
+
+    /// <summary>A list of texts; null when it is absent or at fault.</summary>
+    public IReadOnlyList<string>? Texts(string name, int countMax, Func<string, string?> check)
+    {
+        if (!TryGet(name, out var value))
+        {
+            return null;
+        }
+
+        if (value.ValueKind != JsonValueKind.Array || value.GetArrayLength() > countMax)
+        {
+            return Fault<IReadOnlyList<string>>(name, string.Create(CultureInfo.InvariantCulture, $"must be a list of at most {countMax} strings"));
+        }
+
+        var texts = new List<string>();
+        foreach (var item in value.EnumerateArray())
+        {
+            if (item.ValueKind != JsonValueKind.String || !TryGetText(item, out var text))
+            {
+                return Fault<IReadOnlyList<string>>(name, "must hold only strings of valid Unicode");
+            }
+
+            if (check(text) is { } reason)
+            {
+                return Fault<IReadOnlyList<string>>(name, reason);
+            }
+
+            texts.Add(text);
+        }
+
+        return texts;
+    }
+
+    /// <summary>Ends the request when anything read so far was at fault, or a member was never asked for.</summary>
+    /// <exception cref="ApiException">400 with all faults.</exception>
+    public void ThrowIfInvalid()
+    {
+        NoteUnknown();
+        _faults.ThrowIfAny();
+    }
+
+    private static async Task<ReadOnlyMemory<byte>> ReadBytesAsync(HttpRequest request, CancellationToken cancellationToken)
+    {
+        if (request.ContentLength > BytesMax)
+        {
+            throw ApiException.PayloadTooLarge(BytesMax);
+        }
+
+        var buffer = new byte[request.ContentLength is { } length ? (int)length + 1 : BytesMax + 1];
+        var count = await request.Body.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellationToken);
+        return count <= BytesMax ? buffer.AsMemory(0, count) : throw ApiException.PayloadTooLarge(BytesMax);
+    }
+
+    private static void RequireJson(HttpRequest request)
+    {
+        if (request.Headers.ContentEncoding.Count > 0)
+        {
+            throw ApiException.UnsupportedMediaType("Content-Encoding", "is not supported");
+        }
+
+        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type)
+            || !(string.Equals(type.MediaType, "application/json", StringComparison.OrdinalIgnoreCase)
+                || (type.MediaType?.EndsWith("+json", StringComparison.OrdinalIgnoreCase) ?? false)))
+        {
+            throw ApiException.UnsupportedMediaType("Content-Type", "must be application/json");
+        }
+
+        if (type.CharSet?.Trim('"') is { } charset && !string.Equals(charset, "utf-8", StringComparison.OrdinalIgnoreCase))
+        {
+            throw ApiException.UnsupportedMediaType("Content-Type", "must have no charset but utf-8");
+        }
+    }
+
+    private static bool TryGetText(JsonElement value, out string text)
+    {
+        try
+        {
+            text = value.GetString()!;
+            return true;
+        }
+        catch (InvalidOperationException)
+        {
+            // An escaped lone surrogate: well-formed JSON, but no text.
+            text = "";
+            return false;
+        }
+    }
+
+    private bool TryGet(string name, out JsonElement value)
+    {
+        _read.Add(name);
+        value = default;
+        return _object.ValueKind == JsonValueKind.Object
+            && _object.TryGetProperty(name, out value)
+            && value.ValueKind != JsonValueKind.Null;
+    }
+
+    private T Missing<T>(string name, T value)
+    {
+        _faults.Add(_path + name, "is required");
+        return value;
+    }
+
+    private T? Fault<T>(string name, string reason)
+        where T : class
+    {
+        _faults.Add(_path + name, reason);
+        return null;
+    }
+
+    private void NoteUnknown()
+    {
+        if (_object.ValueKind == JsonValueKind.Object)
+        {
+            foreach (var member in _object.EnumerateObject())
+            {
+                if (!_read.Contains(member.Name))
+                {
+                    _faults.Add(_path + member.Name, "is not a parameter of this request");
+                }
+            }
+        }
+
+        foreach (var nested in _nested)
+        {
+            nested.NoteUnknown();
+        }
+    }
+}

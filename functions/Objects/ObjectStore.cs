@@ -1,0 +1,221 @@
+using QuantumFlux.Api;
+using QuantumFlux.Storage;
+
+namespace QuantumFlux.Objects;
+
+/// <summary>Reads objects and pairs, and removes objects. Writes that move objects are <see cref="ObjectWriter"/>'s.</summary>
+public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
+{
+    private const int ReadsAtOnceMax = 16;
+
+    private readonly ITables _tables = storage.Main.Tables;
+
+    /// <summary>The head of an object, or null when there is none. One storage request.</summary>
+    public async Task<ObjectHead?> FindAsync(string tenant, string objectId, CancellationToken cancellationToken) =>
+        await _tables.GetAsync(ObjectRows.Table, tenant, ObjectRows.HeadKey(objectId), null, cancellationToken) is { } row
+            ? ObjectRows.ParseHead(row)
+            : null;
+
+    /// <summary>The heads of several objects, in the order of the ids; null where there is none. One storage request each, some at once.</summary>
+    public Task<IReadOnlyList<ObjectHead?>> FindAsync(string tenant, IReadOnlyList<string> objectIds, CancellationToken cancellationToken) =>
+        FindEachAsync(objectIds, id => FindAsync(tenant, id, cancellationToken), cancellationToken);
+
+    /// <summary>An older version by its number. Two storage requests at once.</summary>
+    /// <returns>The version, or null when the object does not exist or never had it.</returns>
+    public async Task<ObjectVersion?> FindVersionAsync(string tenant, string objectId, long version, CancellationToken cancellationToken)
+    {
+        var head = FindAsync(tenant, objectId, cancellationToken);
+        var row = _tables.GetAsync(ObjectRows.Table, tenant, ObjectRows.VersionKey(objectId, version), null, cancellationToken);
+        await Task.WhenAll(head, row);
+        return Existing(await head, await row is { } found ? ObjectRows.ParseVersion(found, objectId) : null);
+    }
+
+    /// <summary>The version that was current at a moment. Two storage requests at once.</summary>
+    /// <returns>The version, or null when the object does not exist or did not at that moment.</returns>
+    public async Task<ObjectVersion?> FindVersionAtAsync(string tenant, string objectId, DateTimeOffset moment, CancellationToken cancellationToken)
+    {
+        var head = FindAsync(tenant, objectId, cancellationToken);
+        var page = _tables.QueryAsync(
+            ObjectRows.Table,
+            new TableQuery(tenant, ObjectRows.VersionKey(objectId, VersionNumber.At(moment)), ObjectRows.VersionsBefore(objectId), 1),
+            cancellationToken);
+        await Task.WhenAll(head, page);
+        return Existing(await head, (await page).Rows is [var found] ? ObjectRows.ParseVersion(found, objectId) : null);
+    }
+
+    /// <summary>A page of objects in the order of their ids. One storage request.</summary>
+    /// <param name="tenant">The tenant.</param>
+    /// <param name="prefix">What their ids start with; empty means all.</param>
+    /// <param name="after">The id after which the page starts; null means the beginning.</param>
+    /// <param name="limit">The most objects to return.</param>
+    /// <param name="cancellationToken">Ends the call early.</param>
+    public async Task<(IReadOnlyList<ObjectHead> Objects, bool HasMore)> ListAsync(
+        string tenant, string prefix, string? after, int limit, CancellationToken cancellationToken)
+    {
+        var from = ObjectRows.HeadKey(prefix);
+        var start = after is null ? from : Cursor.After(ObjectRows.HeadKey(after));
+        var query = new TableQuery(
+            tenant,
+            string.CompareOrdinal(start, from) > 0 ? start : from,
+            prefix.Length == 0 ? ObjectRows.HeadsBefore : from + '\uffff',
+            limit + 1,
+            ObjectRows.HeadColumns);
+        var (rows, hasMore) = await PageAsync(query, limit, cancellationToken);
+        return ([.. rows.Select(ObjectRows.ParseHead)], hasMore);
+    }
+
+    /// <summary>A page of an object's versions, newest first. Two storage requests at once.</summary>
+    /// <returns>The page, or null when the object does not exist.</returns>
+    public async Task<(IReadOnlyList<ObjectVersion> Versions, bool HasMore)?> ListVersionsAsync(
+        string tenant, string objectId, long? after, int limit, CancellationToken cancellationToken)
+    {
+        var start = after is { } version ? Cursor.After(ObjectRows.VersionKey(objectId, version)) : ObjectRows.VersionsFrom(objectId);
+        var find = FindAsync(tenant, objectId, cancellationToken);
+        var page = PageAsync(new TableQuery(tenant, start, ObjectRows.VersionsBefore(objectId), limit + 1), limit, cancellationToken);
+        await Task.WhenAll(find, page);
+        if (await find is not { } head)
+        {
+            return null;
+        }
+
+        var (rows, hasMore) = await page;
+        var versions = rows
+            .Select(row => ObjectRows.ParseVersion(row, objectId))
+            .Where(found => Existing(head, found) is not null)
+            .ToList();
+        return (versions, hasMore && versions.Count == rows.Count);
+    }
+
+    /// <summary>Removes an object with all its versions. Content that nothing else points to is left for clean-up.</summary>
+    /// <param name="tenant">The tenant.</param>
+    /// <param name="objectId">The object.</param>
+    /// <param name="check">Ends the request when the object must not go as it stands.</param>
+    /// <param name="cancellationToken">Ends the call early.</param>
+    /// <returns>False when there is no such object.</returns>
+    public async Task<bool> DeleteAsync(string tenant, string objectId, Action<ObjectHead> check, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            if (await FindAsync(tenant, objectId, cancellationToken) is not { } head)
+            {
+                return false;
+            }
+
+            check(head);
+            var newest = head.Current.Version;
+            var removal = TableAction.Delete(tenant, ObjectRows.HeadKey(objectId), head.RowETag!);
+            var versions = await VersionKeysAsync(tenant, objectId, newest, ITables.TransactionRowsMax - 1, cancellationToken);
+            if (versions.Count < ITables.TransactionRowsMax - 1)
+            {
+                var deletions = versions.Select(key => TableAction.Delete(tenant, key, "*"));
+                if ((await _tables.WriteAsync(ObjectRows.Table, [removal, .. deletions], cancellationToken)).IsDone)
+                {
+                    return true;
+                }
+            }
+            else
+            {
+                // Too many for one transaction: with the head all of them are out of sight, and what is left to do is on record.
+                var item = WorkItem.ForDeletion(objectId, newest);
+                await work.AnnounceAsync(tenant, cancellationToken);
+                if ((await _tables.WriteAsync(ObjectRows.Table, [removal, TableAction.Upsert(item.ToRow(tenant))], cancellationToken)).IsDone)
+                {
+                    await FinishDeletionAsync(tenant, item, cancellationToken);
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// <summary>Removes the versions of a deleted object.</summary>
+    public async Task FinishDeletionAsync(string tenant, WorkItem item, CancellationToken cancellationToken)
+    {
+        while (await VersionKeysAsync(tenant, item.ObjectId!, item.Version, ITables.TransactionRowsMax, cancellationToken) is { Count: > 0 } keys)
+        {
+            // Another instance may be at the same work: rows that are gone already are no harm, but they refuse the whole transaction.
+            var result = await _tables.WriteAsync(
+                ObjectRows.Table, [.. keys.Select(key => TableAction.Delete(tenant, key, "*"))], cancellationToken);
+            if (!result.IsDone)
+            {
+                return;
+            }
+        }
+
+        await work.RemoveAsync(tenant, item, cancellationToken);
+    }
+
+    /// <summary>An entanglement, dissolved ones included. One storage request for one that lives, two for one that does not.</summary>
+    public async Task<Pair?> FindPairAsync(string tenant, string pairId, CancellationToken cancellationToken) =>
+        await FindLivingPairAsync(tenant, pairId, cancellationToken)
+        ?? (await _tables.GetAsync(ObjectRows.Table, tenant, ObjectRows.DissolvedKey(pairId), null, cancellationToken) is { } row
+            ? ObjectRows.ParsePair(row)
+            : null);
+
+    /// <summary>Several entanglements that live, in the order of the ids; null where there is none. One storage request each, some at once.</summary>
+    public Task<IReadOnlyList<Pair?>> FindLivingPairsAsync(string tenant, IReadOnlyList<string> pairIds, CancellationToken cancellationToken) =>
+        FindEachAsync(pairIds, id => FindLivingPairAsync(tenant, id, cancellationToken), cancellationToken);
+
+    /// <summary>Every entanglement that is not dissolved, oldest first, and every write under way. One storage request for each thousand of them.</summary>
+    public async Task<(IReadOnlyList<Pair> Pairs, IReadOnlyList<WriteUnderWay> UnderWay)> ListPairsAsync(string tenant, CancellationToken cancellationToken)
+    {
+        var pairs = new List<Pair>();
+        var underWay = new List<WriteUnderWay>();
+        string? continuation = null;
+        do
+        {
+            var query = new TableQuery(tenant, ObjectRows.PairsFrom, ObjectRows.PairsBefore, Continuation: continuation);
+            var page = await _tables.QueryAsync(ObjectRows.Table, query, cancellationToken);
+            foreach (var row in page.Rows)
+            {
+                if (ObjectRows.IsUnderWay(row))
+                {
+                    underWay.Add(ObjectRows.ParseUnderWay(row));
+                }
+                else
+                {
+                    pairs.Add(ObjectRows.ParsePair(row));
+                }
+            }
+
+            continuation = page.Continuation;
+        }
+        while (continuation is not null);
+
+        return (pairs, underWay);
+    }
+
+    // Versions of a deleted object of the same name may wait for their removal: they are not this object's.
+    private static ObjectVersion? Existing(ObjectHead? head, ObjectVersion? version) =>
+        head is not null && version?.Version >= head.FirstVersion ? version : null;
+
+    private async Task<Pair?> FindLivingPairAsync(string tenant, string pairId, CancellationToken cancellationToken) =>
+        await _tables.GetAsync(ObjectRows.Table, tenant, ObjectRows.PairKey(pairId), null, cancellationToken) is { } row
+            ? ObjectRows.ParsePair(row)
+            : null;
+
+    private async Task<(IReadOnlyList<TableRow> Rows, bool HasMore)> PageAsync(TableQuery query, int limit, CancellationToken cancellationToken)
+    {
+        var page = await _tables.QueryAsync(ObjectRows.Table, query, cancellationToken);
+        return ([.. page.Rows.Take(limit)], page.Rows.Count > limit || page.Continuation is not null);
+    }
+
+    private async Task<List<string>> VersionKeysAsync(string tenant, string objectId, long newest, int limit, CancellationToken cancellationToken)
+    {
+        var query = new TableQuery(
+            tenant, ObjectRows.VersionKey(objectId, newest), ObjectRows.VersionsBefore(objectId), limit, ["Version"]);
+        return [.. (await _tables.QueryAsync(ObjectRows.Table, query, cancellationToken)).Rows.Select(row => row.Key)];
+    }
+
+    private static async Task<IReadOnlyList<T?>> FindEachAsync<T>(
+        IReadOnlyList<string> ids, Func<string, Task<T?>> find, CancellationToken cancellationToken)
+        where T : class
+    {
+        var found = new T?[ids.Count];
+        await Parallel.ForAsync(
+            0,
+            ids.Count,
+            new ParallelOptions { MaxDegreeOfParallelism = ReadsAtOnceMax, CancellationToken = cancellationToken },
+            async (index, _) => found[index] = await find(ids[index]));
+        return found;
+    }
+}

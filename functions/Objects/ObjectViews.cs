@@ -1,0 +1,82 @@
+namespace QuantumFlux.Objects;
+
+/// <summary>The answer to a write, and an entry of a list.</summary>
+/// <param name="ObjectId">The object.</param>
+/// <param name="Version">Its current version, see <see cref="VersionNumber"/>.</param>
+/// <param name="Type">What kind of thing it is; all stored objects are datasets.</param>
+/// <param name="ContentType">The media type that it was written with.</param>
+/// <param name="SizeBytes">The length of its content.</param>
+/// <param name="Sha256">The hash of its content, 64 hex digits.</param>
+/// <param name="CreatedAt">When its first version was written.</param>
+/// <param name="LastModified">When its current version was written.</param>
+public record ObjectView(
+    string ObjectId,
+    long Version,
+    string Type,
+    string ContentType,
+    long SizeBytes,
+    string Sha256,
+    DateTimeOffset CreatedAt,
+    DateTimeOffset LastModified)
+{
+    /// <summary>The word for a stored object in answers, from the specification's sample.</summary>
+    public const string Dataset = "quantum_dataset";
+
+    public static ObjectView From(ObjectHead head) => new(
+        head.Id,
+        head.Current.Version,
+        Dataset,
+        head.Current.ContentType,
+        head.Current.Content.SizeBytes,
+        head.Current.Content.Sha256,
+        VersionNumber.ToMoment(head.FirstVersion),
+        head.Current.WrittenAt);
+}
+
+/// <summary>The answer to a write: with the entangled objects that it moved along.</summary>
+public sealed record WrittenObjectView(
+    string ObjectId,
+    long Version,
+    string Type,
+    string ContentType,
+    long SizeBytes,
+    string Sha256,
+    DateTimeOffset CreatedAt,
+    DateTimeOffset LastModified,
+    IReadOnlyList<string> SyncedTo)
+    : ObjectView(ObjectId, Version, Type, ContentType, SizeBytes, Sha256, CreatedAt, LastModified)
+{
+    public static WrittenObjectView From(ObjectVersion version, long firstVersion, IReadOnlyList<string> syncedTo) => new(
+        version.ObjectId,
+        version.Version,
+        Dataset,
+        version.ContentType,
+        version.Content.SizeBytes,
+        version.Content.Sha256,
+        VersionNumber.ToMoment(firstVersion),
+        version.WrittenAt,
+        syncedTo);
+}
+
+/// <summary>A page of objects.</summary>
+public sealed record ObjectListView(IReadOnlyList<ObjectView> Objects, bool HasMore);
+
+/// <summary>One version in a list.</summary>
+public sealed record ObjectVersionView(long Version, string ContentType, long SizeBytes, string Sha256, DateTimeOffset CreatedAt)
+{
+    public static ObjectVersionView From(ObjectVersion version) =>
+        new(version.Version, version.ContentType, version.Content.SizeBytes, version.Content.Sha256, version.WrittenAt);
+}
+
+/// <summary>A page of an object's versions, newest first.</summary>
+public sealed record ObjectVersionListView(string ObjectId, IReadOnlyList<ObjectVersionView> Versions, bool HasMore);
+
+/// <summary>The answer to a removal.</summary>
+public sealed record DeletedObjectView(string ObjectId, string Status, DateTimeOffset DeletedAt);
+
+/// <summary>The answer to a new upload.</summary>
+/// <param name="UploadId">Its id.</param>
+/// <param name="UploadUrl">Where the content goes, in blocks (<c>&amp;comp=block&amp;blockid=…</c>) or whole.</param>
+/// <param name="ExpiresAt">Until when.</param>
+/// <param name="BlockBytesMax">The largest block.</param>
+public sealed record UploadView(string UploadId, Uri UploadUrl, DateTimeOffset ExpiresAt, long BlockBytesMax);

@@ -1,0 +1,463 @@
+using QuantumFlux.Api;
+using QuantumFlux.Storage;
+
+namespace QuantumFlux.Objects;
+
+/// <summary>The content of a write, however it came.</summary>
+/// <param name="ContentType">Its media type.</param>
+/// <param name="Bytes">The bytes themselves, when they are of row size.</param>
+/// <param name="Uploaded">The blob that holds them, when they are larger; null otherwise.</param>
+/// <param name="Missing">The dimensions that did not take their copy of the blob.</param>
+public sealed record NewContent(string ContentType, ReadOnlyMemory<byte> Bytes, ContentPointer? Uploaded, IReadOnlyList<int> Missing);
+
+/// <summary>A change to one object and all that is entangled with it.</summary>
+/// <param name="ObjectId">The object.</param>
+/// <param name="Check">Sees everything that the change would move, before anything is written, and ends the request when it must not be.</param>
+/// <param name="Content">The new content; null gives the others the content that the object has.</param>
+/// <param name="Added">The entanglement that the change creates, of which the object is the source; null when it creates none.</param>
+/// <param name="Also">Further rows for the same transaction, given the new version; asked again at every attempt. Null when there are none.</param>
+public sealed record Change(
+    string ObjectId,
+    Action<ObjectGraph> Check,
+    NewContent? Content = null,
+    Pair? Added = null,
+    Func<long, Task<IReadOnlyList<TableAction>>>? Also = null);
+
+/// <summary>What a change did.</summary>
+/// <param name="Version">The object's new version.</param>
+/// <param name="IsNew">Whether the object did not exist before.</param>
+/// <param name="FirstVersion">The number of the object's first version.</param>
+/// <param name="SyncedTo">The other objects that have it now, nearest first.</param>
+/// <param name="Added">The entanglement that it created, as stored; null when it created none.</param>
+/// <param name="Latency">How long the transaction took that made it so.</param>
+public sealed record Changed(
+    ObjectVersion Version, bool IsNew, long FirstVersion, IReadOnlyList<string> SyncedTo, Pair? Added, TimeSpan Latency);
+
+/// <summary>
+/// Moves objects: a write gives an object and all that its entanglements carry it to one new version, in one transaction, so that they are never
+/// seen apart. What one transaction cannot hold is put on record in the first, moved by further ones, and finished by maintenance
+/// if the request ends before.
+/// </summary>
+/// <remarks>
+/// Every transaction replaces heads under the ETags with which they were read, so a writer that was overtaken, or a link that came or went, makes it
+/// fail whole, and the change is prepared again from what is there now.
+/// </remarks>
+public sealed partial class ObjectWriter(
+    StorageAccounts storage,
+    ObjectStore objects,
+    ContentStore contents,
+    WorkStore work,
+    WriteLanes lanes,
+    SyncLedger ledger,
+    Dimensions dimensions,
+    TimeProvider time,
+    ILogger<ObjectWriter> logger)
+{
+    private const int AttemptsMax = 64;
+
+    // What a row takes in a transaction's body, with its headers; links come on top. Generous, since a transaction that is too large is refused.
+    private const int RowBytes = 2_000;
+    private const int LinkBytes = 260;
+    private const int TransactionBytes = ITables.TransactionBytesMax - (128 * 1024);
+
+    private static readonly TimeSpan BackoffMax = TimeSpan.FromMilliseconds(250);
+
+    private readonly ITables _tables = storage.Main.Tables;
+
+    /// <summary>Makes a change. Two storage requests for an object without partners.</summary>
+    /// <exception cref="ApiException">What the check says; 409 <c>QUANTUM_CONFLICT</c> when the write would reach a one-way target from elsewhere; 503.</exception>
+    public async Task<Changed> ChangeAsync(string tenant, Change change, CancellationToken cancellationToken)
+    {
+        string[] writes = change.Added is { } added ? [change.ObjectId, added.TargetId] : [change.ObjectId];
+        using var lane = await lanes.EnterAsync(tenant, writes, cancellationToken);
+        for (var attempt = 0; attempt < AttemptsMax; attempt++)
+        {
+            if (await TryChangeAsync(tenant, change, cancellationToken) is { } changed)
+            {
+                return changed;
+            }
+
+            await Task.Delay(Backoff(attempt), time, cancellationToken);
+        }
+
+        throw ApiException.Unavailable();
+    }
+
+    /// <summary>Brings a write to the objects that it has not reached yet. Safe to repeat, and to run twice at once.</summary>
+    public async Task FinishAsync(string tenant, WriteUnderWay write, CancellationToken cancellationToken)
+    {
+        for (var attempt = 0; attempt < AttemptsMax; attempt++)
+        {
+            var now = time.GetUtcNow();
+            var graph = await LoadAsync(tenant, write.OriginId, null, now, cancellationToken);
+            if (graph.Origin.Current.Version == write.Version)
+            {
+                var moved = graph.Steps.Select(step => step.ObjectId).Where(id => graph.Head(id).Current.Version >= write.Version).ToHashSet(StringComparer.Ordinal);
+                if (!await MoveRestAsync(tenant, graph, moved, graph.Origin.Current, now, cancellationToken))
+                {
+                    await Task.Delay(Backoff(attempt), time, cancellationToken);
+                    continue;
+                }
+            }
+
+            // Done, or overtaken by a newer write, whose own record covers all that this one would have reached.
+            await _tables.WriteAsync(ObjectRows.Table, [TableAction.Delete(tenant, ObjectRows.UnderWayKey(write.Version), "*")], cancellationToken);
+            return;
+        }
+    }
+
+    private async Task<Changed?> TryChangeAsync(string tenant, Change change, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        var graph = await LoadAsync(tenant, change.ObjectId, change.Added, now, cancellationToken);
+        change.Check(graph);
+        if (change.Added is { Status: PairStatus.Pending } pending)
+        {
+            return await LinkAsync(tenant, graph, pending, now, cancellationToken);
+        }
+
+        graph.RefuseConflicts(now);
+        lanes.Remember(tenant, graph);
+
+        var placement = await PlaceAsync(tenant, change, graph, now, cancellationToken);
+        var version = graph.NextVersion(now);
+        var origin = new ObjectVersion(
+            change.ObjectId, version, placement.Pointer, change.Content?.ContentType ?? graph.Origin.Current.ContentType);
+        var fixedActions = placement.Actions
+            .Concat(placement.Missing.Select(dimension => TableAction.Upsert(WorkItem.ForRepair(placement.Pointer, dimension).ToRow(tenant))))
+            .Concat(change.Also is null ? [] : await change.Also(version))
+            .ToList();
+
+        var moved = new HashSet<string>(StringComparer.Ordinal);
+        var wave = Wave.Select(graph, graph.Steps, moved, change.Added, now, fixedActions);
+        var isWide = wave.Steps.Count < graph.Steps.Count;
+        if (isWide)
+        {
+            fixedActions.Add(TableAction.Insert(ObjectRows.UnderWayRow(tenant, new WriteUnderWay(change.ObjectId, version))));
+            wave = Wave.Select(graph, graph.Steps, moved, change.Added, now, fixedActions);
+        }
+
+        if (isWide || placement.Missing.Count > 0)
+        {
+            await work.AnnounceAsync(tenant, cancellationToken);
+        }
+
+        var sent = await SendAsync(tenant, graph, wave, change.Added, origin, isWide, fixedActions, now, isFirst: true, cancellationToken);
+        if (sent is null)
+        {
+            return null;
+        }
+
+        foreach (var dimension in placement.Pointer.Dimensions.Except(placement.Missing))
+        {
+            dimensions.Succeeded(dimension);
+        }
+
+        moved.UnionWith(wave.Steps.Select(step => step.ObjectId));
+        if (isWide)
+        {
+            await FinishBestEffortAsync(tenant, graph, moved, origin, now, cancellationToken);
+        }
+
+        return new Changed(
+            origin,
+            graph.Origin.RowETag is null,
+            graph.Origin.RowETag is null ? version : graph.Origin.FirstVersion,
+            [.. graph.Steps.Skip(1).Select(step => step.ObjectId).Where(moved.Contains)],
+            sent.Added,
+            sent.Latency);
+    }
+
+    /// <summary>Ends an entanglement: both objects lose the link, neither its content.</summary>
+    /// <param name="tenant">The tenant.</param>
+    /// <param name="pairId">The entanglement.</param>
+    /// <param name="end">Gives the ended entanglement and further rows for the same transaction, from what is there.</param>
+    /// <param name="cancellationToken">Ends the call early.</param>
+    /// <returns>The ended entanglement, or null when there is none that lives.</returns>
+    public async Task<Pair?> UnlinkAsync(
+        string tenant,
+        string pairId,
+        Func<Pair, ObjectHead, ObjectHead, (Pair Ended, IReadOnlyList<TableAction> Also)> end,
+        CancellationToken cancellationToken)
+    {
+        for (var attempt = 0; attempt < AttemptsMax; attempt++)
+        {
+            if (await objects.FindLivingPairsAsync(tenant, [pairId], cancellationToken) is not [{ } pair])
+            {
+                return null;
+            }
+
+            using var lane = await lanes.EnterAsync(tenant, [pair.SourceId, pair.TargetId], cancellationToken);
+            var heads = await objects.FindAsync(tenant, [pair.SourceId, pair.TargetId], cancellationToken);
+            var (source, target) = (heads[0] ?? ObjectHead.Unwritten(pair.SourceId), heads[1] ?? ObjectHead.Unwritten(pair.TargetId));
+            var (ended, also) = end(pair, source, target);
+            ended = ended with { Statistics = ended.Statistics.With(ledger.Peek(tenant, pairId)) };
+            var unlinked = heads
+                .OfType<ObjectHead>()
+                .Where(head => head.Links.Any(link => link.PairId == pairId))
+                .Select(head => Put(tenant, head with { Links = [.. head.Links.Where(link => link.PairId != pairId)] }));
+            var result = await _tables.WriteAsync(
+                ObjectRows.Table,
+                [
+                    TableAction.Delete(tenant, ObjectRows.PairKey(pairId), pair.RowETag!),
+                    TableAction.Insert(ObjectRows.PairRow(tenant, ended)),
+                    .. unlinked,
+                    .. also,
+                ],
+                cancellationToken);
+            if (result.IsDone)
+            {
+                return ended;
+            }
+
+            await Task.Delay(Backoff(attempt), time, cancellationToken);
+        }
+
+        throw ApiException.Unavailable();
+    }
+
+    private Task<ObjectGraph> LoadAsync(string tenant, string origin, Pair? added, DateTimeOffset now, CancellationToken cancellationToken) =>
+        ObjectGraph.LoadAsync(origin, added, now, ids => objects.FindAsync(tenant, ids, cancellationToken));
+
+    // An entanglement that carries no writes: both objects get to know it and keep their content.
+    private async Task<Changed?> LinkAsync(string tenant, ObjectGraph graph, Pair pair, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var actions = new List<TableAction> { TableAction.Insert(ObjectRows.PairRow(tenant, pair)) };
+        foreach (var head in new[] { graph.Head(pair.SourceId), graph.Head(pair.TargetId) })
+        {
+            var version = head.RowETag is null ? head.Current with { Version = graph.NextVersion(now) } : head.Current;
+            actions.Add(Put(tenant, Next(head, version, pair, now)));
+            if (head.RowETag is null)
+            {
+                actions.Add(TableAction.Insert(ObjectRows.VersionRow(tenant, version)));
+            }
+        }
+
+        var started = time.GetTimestamp();
+        return (await _tables.WriteAsync(ObjectRows.Table, actions, cancellationToken)).IsDone
+            ? new Changed(graph.Origin.Current, false, graph.Origin.FirstVersion, [], pair, time.GetElapsedTime(started))
+            : null;
+    }
+
+    private async Task<Placement> PlaceAsync(string tenant, Change change, ObjectGraph graph, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var needed = graph.DimensionsNeeded(now);
+        switch (change.Content)
+        {
+            case null:
+                return await contents.ExtendAsync(tenant, graph.Origin.Current.Content, needed, cancellationToken);
+            case { Uploaded: null } content:
+                var pointer = ContentStore.PointerTo(content.Bytes.Span, needed);
+                return await contents.PlaceRowsAsync(tenant, pointer, content.Bytes, needed, cancellationToken);
+            case { Uploaded: { } uploaded } content:
+                var placement = await contents.PlaceBlobAsync(tenant, uploaded, content.Missing, cancellationToken);
+
+                // An entanglement may have come while the content was on its way: its dimensions get their copies now.
+                var extended = await contents.ExtendAsync(tenant, placement.Pointer, needed, cancellationToken);
+                return placement with { Pointer = extended.Pointer, Missing = [.. placement.Missing, .. extended.Missing] };
+        }
+    }
+
+    private async Task FinishBestEffortAsync(
+        string tenant, ObjectGraph graph, HashSet<string> moved, ObjectVersion origin, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        // The write is durable and on record: whatever fails from here on, maintenance finishes it, and the caller is told that it took.
+        try
+        {
+            if (await MoveRestAsync(tenant, graph, moved, origin, now, cancellationToken))
+            {
+                await _tables.WriteAsync(ObjectRows.Table, [TableAction.Delete(tenant, ObjectRows.UnderWayKey(origin.Version), "*")], cancellationToken);
+            }
+            else
+            {
+                await FinishAsync(tenant, new WriteUnderWay(origin.ObjectId, origin.Version), cancellationToken);
+            }
+        }
+        catch (Exception exception) when (exception is StorageException or ApiException or OperationCanceledException)
+        {
+            LogLeftUnderWay(exception, origin.Version);
+        }
+    }
+
+    // Moves what the transactions so far have not; false when a head had changed, so that the graph must be read again.
+    private async Task<bool> MoveRestAsync(
+        string tenant, ObjectGraph graph, HashSet<string> moved, ObjectVersion origin, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        while (graph.Steps.Where(step => !moved.Contains(step.ObjectId)).ToList() is { Count: > 0 } rest)
+        {
+            var wave = Wave.Select(graph, rest, moved, null, now, []);
+            if (await SendAsync(tenant, graph, wave, null, origin, isWide: true, [], now, isFirst: false, cancellationToken) is null)
+            {
+                return false;
+            }
+
+            moved.UnionWith(wave.Steps.Select(step => step.ObjectId));
+        }
+
+        return true;
+    }
+
+    // One transaction: null when something had changed since it was read.
+    private async Task<Sent?> SendAsync(
+        string tenant,
+        ObjectGraph graph,
+        Wave wave,
+        Pair? added,
+        ObjectVersion origin,
+        bool isWide,
+        IReadOnlyList<TableAction> fixedActions,
+        DateTimeOffset now,
+        bool isFirst,
+        CancellationToken cancellationToken)
+    {
+        var stored = wave.PairIds.Count == 0 ? [] : await objects.FindLivingPairsAsync(tenant, wave.PairIds, cancellationToken);
+        if (stored.Contains(null))
+        {
+            return null;
+        }
+
+        var pairs = stored.Select(pair => pair!).ToList();
+        if (isFirst && pairs.FirstOrDefault(pair => CoherenceOf(tenant, pair) < Pair.CoherenceMin) is { } lost)
+        {
+            throw ApiException.CoherenceLost(CoherenceOf(tenant, lost), Pair.CoherenceMin, lost.Pathway);
+        }
+
+        var records = pairs.Select(pair => ledger.Peek(tenant, pair.Id)).ToList();
+        var actions = new List<TableAction>(fixedActions);
+        foreach (var step in wave.Steps)
+        {
+            var head = graph.Head(step.ObjectId);
+            var version = origin with { ObjectId = step.ObjectId };
+            actions.Add(Put(tenant, Next(head, version, added, now)));
+            actions.Add(TableAction.Insert(ObjectRows.VersionRow(tenant, version)));
+        }
+
+        foreach (var (pair, record) in pairs.Zip(records))
+        {
+            var synced = Synced(pair, record, origin, isWide);
+            actions.Add(TableAction.Replace(ObjectRows.PairRow(tenant, synced), pair.RowETag!));
+        }
+
+        if (added is not null)
+        {
+            added = added.Status == PairStatus.Active ? Synced(added, SyncRecord.None, origin, isWide) : added;
+            actions.Add(TableAction.Insert(ObjectRows.PairRow(tenant, added)));
+        }
+
+        var started = time.GetTimestamp();
+        try
+        {
+            if (!(await _tables.WriteAsync(ObjectRows.Table, actions, cancellationToken)).IsDone)
+            {
+                return null;
+            }
+        }
+        catch (StorageException)
+        {
+            pairs.ForEach(pair => ledger.Failed(tenant, pair.Id));
+            throw;
+        }
+
+        var latency = time.GetElapsedTime(started);
+        foreach (var (pair, record) in pairs.Zip(records))
+        {
+            ledger.Succeeded(tenant, pair.Id, record, latency);
+        }
+
+        if (added is { Status: PairStatus.Active })
+        {
+            ledger.Succeeded(tenant, added.Id, SyncRecord.None, latency);
+        }
+
+        return new Sent(added, latency);
+    }
+
+    private static ObjectHead Next(ObjectHead head, ObjectVersion version, Pair? added, DateTimeOffset now)
+    {
+        var links = head.Links.Where(link => !link.IsExpired(now));
+        if (added is not null && (head.Id == added.SourceId || head.Id == added.TargetId))
+        {
+            links = links.Append(added.LinkOf(head.Id));
+        }
+
+        return head with
+        {
+            Current = version,
+            FirstVersion = head.RowETag is null ? version.Version : head.FirstVersion,
+            Links = [.. links],
+        };
+    }
+
+    private static TableAction Put(string tenant, ObjectHead head)
+    {
+        var row = ObjectRows.HeadRow(tenant, head);
+        return head.RowETag is null ? TableAction.Insert(row) : TableAction.Replace(row, head.RowETag);
+    }
+
+    private static Pair Synced(Pair pair, SyncRecord record, ObjectVersion version, bool isWide) => pair with
+    {
+        SyncedVersion = version.Version,
+        SyncedBytes = version.Content.SizeBytes,
+        IsWide = isWide,
+        Statistics = pair.Statistics.With(record).WithSync(version.Content.SizeBytes),
+    };
+
+    private double CoherenceOf(string tenant, Pair pair) => pair.Coherence(TimeSpan.Zero, ledger.Peek(tenant, pair.Id));
+
+    private static TimeSpan Backoff(int attempt) =>
+        TimeSpan.FromMilliseconds(Math.Min(BackoffMax.TotalMilliseconds, Math.Pow(2, attempt)) * (0.5 + Random.Shared.NextDouble()));
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Version {Version} has not reached all entangled objects yet; maintenance finishes it.")]
+    private partial void LogLeftUnderWay(Exception exception, long version);
+
+    private sealed record Sent(Pair? Added, TimeSpan Latency);
+
+    /// <summary>As many of the objects to move as one transaction holds, with the pairs between them and those that have moved.</summary>
+    private sealed record Wave(IReadOnlyList<Step> Steps, IReadOnlyList<string> PairIds)
+    {
+        public static Wave Select(
+            ObjectGraph graph,
+            IReadOnlyList<Step> rest,
+            IReadOnlySet<string> moved,
+            Pair? added,
+            DateTimeOffset now,
+            List<TableAction> fixedActions)
+        {
+            var steps = new List<Step>();
+            var within = new HashSet<string>(moved, StringComparer.Ordinal);
+            var pairIds = new HashSet<string>(StringComparer.Ordinal);
+            var rows = fixedActions.Count + (added is null ? 0 : 1);
+            var bytes = fixedActions.Sum(SizeOf) + RowBytes;
+            foreach (var step in rest)
+            {
+                var head = graph.Head(step.ObjectId);
+                var newPairs = head.Links
+                    .Where(link => link.IsCoupled && !link.IsExpired(now) && within.Contains(link.OtherId))
+                    .Select(link => link.PairId)
+                    .Where(id => !pairIds.Contains(id))
+                    .ToList();
+                if (steps.Count == 0)
+                {
+                    // Whatever hangs on one object, its own move must fit. A pair that is left out here is brought up to date by the next write.
+                    newPairs = [.. newPairs.Take(ITables.TransactionRowsMax - rows - 2)];
+                }
+
+                rows += 2 + newPairs.Count;
+                bytes += (RowBytes * (2 + newPairs.Count)) + (LinkBytes * head.Links.Count);
+                if (steps.Count > 0 && (rows > ITables.TransactionRowsMax || bytes > TransactionBytes))
+                {
+                    break;
+                }
+
+                steps.Add(step);
+                within.Add(step.ObjectId);
+                pairIds.UnionWith(newPairs);
+            }
+
+            return new Wave(steps, [.. pairIds]);
+        }
+
+        private static int SizeOf(TableAction action) =>
+            RowBytes + action.Row.Values.Values.Sum(value => value is byte[] bytes ? (bytes.Length * 4 / 3) + 64 : 0);
+    }
+}

@@ -1,0 +1,154 @@
+using System.Net.Http.Headers;
+using Microsoft.Azure.Functions.Worker;
+using QuantumFlux.Api;
+
+namespace QuantumFlux.Objects;
+
+/// <summary>Objects: the data that entanglements, streams and anchors are about.</summary>
+public sealed class ObjectsFunction(ApiGate gate, ObjectStore objects, ObjectWriter writer, ContentStore contents, TimeProvider time)
+{
+    private const string Route = "api/v3/quantum/objects/{id?}";
+
+    [Function("Objects")]
+    public Task RunAsync(
+        [HttpTrigger(AuthorizationLevel.Anonymous, Route = Route)] HttpRequest request,
+        CancellationToken cancellationToken) =>
+        gate.RunAsync(
+            request,
+            Route,
+            caller => (request.Method, request.RouteId()) switch
+            {
+                ("GET", null) => ListAsync(request, caller, cancellationToken),
+                ("PUT", { } id) => PutAsync(request, caller, id, cancellationToken),
+                ("GET" or "HEAD", { } id) => GetAsync(request, caller, id, cancellationToken),
+                ("DELETE", { } id) => DeleteAsync(request, caller, id, cancellationToken),
+                (_, null) => throw ApiException.MethodNotAllowed("GET"),
+                _ => throw ApiException.MethodNotAllowed("GET", "HEAD", "PUT", "DELETE"),
+            },
+            cancellationToken);
+
+    private async Task<IResult> ListAsync(HttpRequest request, Caller caller, CancellationToken cancellationToken)
+    {
+        var query = new QueryParameters(request);
+        var limit = Cursor.Limit(query);
+        var prefix = query.Text("prefix", text => text.Length == 0 ? null : ObjectLimits.CheckId(text)) ?? "";
+        var after = query.Text("starting_after", ObjectLimits.CheckId);
+        query.ThrowIfInvalid();
+
+        var (page, hasMore) = await objects.ListAsync(caller.Tenant, prefix, after, limit, cancellationToken);
+        return Json.Result(new ObjectListView([.. page.Select(ObjectView.From)], hasMore));
+    }
+
+    private async Task<IResult> PutAsync(HttpRequest request, Caller caller, string id, CancellationToken cancellationToken)
+    {
+        RequireId(id);
+        new QueryParameters(request).ThrowIfInvalid();
+        var contentType = ReadContentType(request);
+
+        var body = await ReceivedContent.ReceiveAsync(request, cancellationToken);
+        var content = new NewContent(contentType, body.Small, null, []);
+        if (!body.IsWhole)
+        {
+            // Before gigabytes are taken in: would the write be refused anyway, and which dimensions want the content?
+            var now = time.GetUtcNow();
+            var graph = await ObjectGraph.LoadAsync(id, null, now, ids => objects.FindAsync(caller.Tenant, ids, cancellationToken));
+            Check(graph);
+            graph.RefuseConflicts(now);
+            var (uploaded, missing) = await contents.UploadAsync(
+                caller.Tenant, body.Small, request.Body, graph.DimensionsNeeded(now), cancellationToken);
+            content = new NewContent(contentType, default, uploaded, missing);
+        }
+
+        var changed = await writer.ChangeAsync(caller.Tenant, new Change(id, Check, content), cancellationToken);
+        if (content.Uploaded is not null && content.Uploaded.Blob != changed.Version.Content.Blob)
+        {
+            await contents.DiscardAsync(content.Uploaded, cancellationToken);
+        }
+
+        request.HttpContext.Response.Headers.ETag = changed.Version.ETag;
+        return Json.Result(
+            WrittenObjectView.From(changed.Version, changed.FirstVersion, changed.SyncedTo),
+            changed.IsNew ? StatusCodes.Status201Created : StatusCodes.Status200OK);
+
+        void Check(ObjectGraph graph) =>
+            Preconditions.CheckWrite(request, graph.Origin.RowETag is null ? null : graph.Origin.Current.ETag);
+    }
+
+    private async Task<IResult> GetAsync(HttpRequest request, Caller caller, string id, CancellationToken cancellationToken)
+    {
+        RequireId(id);
+        var query = new QueryParameters(request);
+        var number = query.Whole("version", 1, long.MaxValue);
+        var at = query.Moment("at");
+        if (number is not null && at is not null)
+        {
+            query.Faults.Add("at", "cannot be given together with version");
+        }
+
+        query.ThrowIfInvalid();
+
+        var version = (number, at) switch
+        {
+            ({ } wanted, _) => await objects.FindVersionAsync(caller.Tenant, id, wanted, cancellationToken),
+            (_, { } moment) => await objects.FindVersionAtAsync(caller.Tenant, id, moment, cancellationToken),
+            _ => (await objects.FindAsync(caller.Tenant, id, cancellationToken))?.Current,
+        };
+        return version is null
+            ? throw ApiException.NotFound("object_id", "object")
+            : new ContentResult(
+                version,
+                (from, length, to) => contents.CopyAsync(caller.Tenant, version.Content, from, length, to, cancellationToken));
+    }
+
+    private async Task<IResult> DeleteAsync(HttpRequest request, Caller caller, string id, CancellationToken cancellationToken)
+    {
+        RequireId(id);
+        new QueryParameters(request).ThrowIfInvalid();
+        var isDeleted = await objects.DeleteAsync(
+            caller.Tenant,
+            id,
+            head =>
+            {
+                Preconditions.CheckWrite(request, head.Current.ETag);
+                var now = time.GetUtcNow();
+                if (head.Links.Where(link => !link.IsExpired(now)).Select(link => link.PairId).ToList() is { Count: > 0 } pairs)
+                {
+                    throw ApiException.QuantumConflict(
+                        "The object is entangled; dissolve its entanglements first",
+                        new Dictionary<string, object?> { ["entanglement_ids"] = pairs });
+                }
+            },
+            cancellationToken);
+        return isDeleted
+            ? Json.Result(new DeletedObjectView(id, "deleted", time.GetUtcNow()))
+            : throw ApiException.NotFound("object_id", "object");
+    }
+
+    private static void RequireId(string id)
+    {
+        if (ObjectLimits.CheckId(id) is { } reason)
+        {
+            throw ApiException.InvalidParameter("object_id", reason);
+        }
+    }
+
+    private static string ReadContentType(HttpRequest request)
+    {
+        if (request.Headers.ContentEncoding.Count > 0)
+        {
+            throw ApiException.UnsupportedMediaType("Content-Encoding", "is not supported: send the content as it is to be kept");
+        }
+
+        var contentType = request.ContentType;
+        if (string.IsNullOrEmpty(contentType))
+        {
+            return "application/octet-stream";
+        }
+
+        return contentType.Length <= ObjectLimits.ContentTypeCharactersMax
+            && contentType.All(c => c is >= ' ' and <= '~')
+            && MediaTypeHeaderValue.TryParse(contentType, out _)
+            ? contentType
+            : throw ApiException.InvalidParameter("Content-Type", $"must be a media type of at most {ObjectLimits.ContentTypeCharactersMax} characters");
+    }
+}

@@ -1,0 +1,174 @@
+using Microsoft.Azure.Functions.Worker;
+using QuantumFlux.Api;
+
+namespace QuantumFlux.Objects;
+
+/// <summary>Uploads of content that is too large for one request: straight into storage, then committed here.</summary>
+public sealed class UploadsFunction(
+    ApiGate gate, UploadStore uploads, ObjectStore objects, ObjectWriter writer, ContentStore contents, TimeProvider time)
+{
+    private const string Route = "api/v3/quantum/objects/{id}/uploads/{uploadId?}/{action?}";
+    private const int BlockIdCharactersMax = 88;
+
+    [Function("ObjectUploads")]
+    public Task RunAsync(
+        [HttpTrigger(AuthorizationLevel.Anonymous, Route = Route)] HttpRequest request,
+        CancellationToken cancellationToken) =>
+        gate.RunAsync(
+            request,
+            Route,
+            caller => (request.Method, request.RouteText("uploadId"), request.RouteText("action")) switch
+            {
+                ("POST", null, null) => StartAsync(request, caller, request.RouteId()!, cancellationToken),
+                ("POST", { } upload, "commit") => CommitAsync(request, caller, request.RouteId()!, upload, cancellationToken),
+                (_, null, null) or (_, { }, "commit") => throw ApiException.MethodNotAllowed("POST"),
+                _ => throw ApiException.NotFound("path", "resource"),
+            },
+            cancellationToken);
+
+    private async Task<IResult> StartAsync(HttpRequest request, Caller caller, string id, CancellationToken cancellationToken)
+    {
+        var body = await JsonBody.ReadAsync(request, isRequired: false, cancellationToken);
+        if (ObjectLimits.CheckId(id) is { } reason)
+        {
+            body.Faults.Add("object_id", reason);
+        }
+
+        body.ThrowIfInvalid();
+
+        var now = time.GetUtcNow();
+        var upload = new Upload(Ids.New(Upload.Prefix, now), id, now + Upload.Lifetime, null, null);
+        var url = await uploads.AddAsync(caller.Tenant, upload, cancellationToken);
+
+        // The URL lets anyone write who has it.
+        request.HttpContext.Response.Headers.CacheControl = "no-store";
+        return Json.Result(
+            new UploadView(upload.Id, url, upload.ExpiresAt, ObjectLimits.ContentBytesMax), StatusCodes.Status201Created);
+    }
+
+    private async Task<IResult> CommitAsync(
+        HttpRequest request, Caller caller, string id, string uploadId, CancellationToken cancellationToken)
+    {
+        var body = await JsonBody.ReadAsync(request, isRequired: false, cancellationToken);
+        var blockIds = body.Texts("block_ids", Storage.IBlobs.BlocksMax, text =>
+            text.Length is > 0 and <= BlockIdCharactersMax ? null : $"must hold ids of 1 to {BlockIdCharactersMax} characters");
+        var sha256 = body.OptionalText("sha256", text =>
+            text.Length == 64 && text.All(char.IsAsciiHexDigit) ? null : "must be 64 hex digits");
+        var contentType = body.OptionalText("content_type", text =>
+            text.Length <= ObjectLimits.ContentTypeCharactersMax && System.Net.Http.Headers.MediaTypeHeaderValue.TryParse(text, out _)
+                ? null
+                : $"must be a media type of at most {ObjectLimits.ContentTypeCharactersMax} characters");
+        body.ThrowIfInvalid();
+
+        var upload = Ids.IsWellFormed(uploadId, Upload.Prefix) ? await uploads.FindAsync(caller.Tenant, uploadId, cancellationToken) : null;
+        if (upload is null || upload.ObjectId != id || (upload.CommittedVersion is null && upload.ExpiresAt <= time.GetUtcNow()))
+        {
+            throw ApiException.NotFound("upload_id", "upload");
+        }
+
+        if (upload.CommittedVersion is { } committed)
+        {
+            return await RepeatAsync(request, caller, id, committed, cancellationToken);
+        }
+
+        var content = await TakeInAsync(caller.Tenant, upload, blockIds, sha256, contentType, cancellationToken);
+        var isFirstAttempt = true;
+        try
+        {
+            var changed = await writer.ChangeAsync(caller.Tenant, new Change(id, Check, content, Also: CommittedAsync), cancellationToken);
+            if (content.Uploaded is not null && content.Uploaded.Blob != changed.Version.Content.Blob)
+            {
+                await contents.DiscardAsync(content.Uploaded, cancellationToken);
+            }
+
+            await uploads.DiscardAsync(caller.Tenant, upload, cancellationToken);
+            return Answer(request, WrittenObjectView.From(changed.Version, changed.FirstVersion, changed.SyncedTo), changed.Version.ETag, changed.IsNew);
+        }
+        catch (UploadCommittedException taken)
+        {
+            // Another commit of this upload was first: both get its answer.
+            if (content.Uploaded is not null)
+            {
+                await contents.DiscardAsync(content.Uploaded, cancellationToken);
+            }
+
+            return await RepeatAsync(request, caller, id, taken.Version, cancellationToken);
+        }
+
+        void Check(ObjectGraph graph) => Preconditions.CheckWrite(request, graph.Origin.RowETag is null ? null : graph.Origin.Current.ETag);
+
+        async Task<IReadOnlyList<Storage.TableAction>> CommittedAsync(long version)
+        {
+            if (!isFirstAttempt)
+            {
+                upload = await uploads.FindAsync(caller.Tenant, uploadId, cancellationToken) ?? throw ApiException.NotFound("upload_id", "upload");
+                if (upload.CommittedVersion is { } other)
+                {
+                    throw new UploadCommittedException(other);
+                }
+            }
+
+            isFirstAttempt = false;
+            return [UploadStore.Committed(caller.Tenant, upload, version)];
+        }
+    }
+
+    private async Task<NewContent> TakeInAsync(
+        string tenant, Upload upload, IReadOnlyList<string>? blockIds, string? sha256, string? contentType, CancellationToken cancellationToken)
+    {
+        await using var source = await uploads.OpenAsync(tenant, upload, blockIds, cancellationToken)
+            ?? throw ApiException.InvalidParameter("upload_id", "names an upload to which nothing has been uploaded");
+        if (source.Properties.Length > ObjectLimits.ContentBytesMax)
+        {
+            throw ApiException.PayloadTooLarge(ObjectLimits.ContentBytesMax);
+        }
+
+        var type = contentType ?? "application/octet-stream";
+        if (source.Properties.Length <= ObjectLimits.RowContentBytesMax)
+        {
+            var bytes = new byte[source.Properties.Length];
+            await source.Stream.ReadExactlyAsync(bytes, cancellationToken);
+            RequireHash(sha256, ContentStore.PointerTo(bytes, Dimensions.Home).Sha256);
+            return new NewContent(type, bytes, null, []);
+        }
+
+        var now = time.GetUtcNow();
+        var graph = await ObjectGraph.LoadAsync(upload.ObjectId, null, now, ids => objects.FindAsync(tenant, ids, cancellationToken));
+        graph.RefuseConflicts(now);
+        var (uploaded, missing) = await contents.UploadAsync(tenant, default, source.Stream, graph.DimensionsNeeded(now), cancellationToken);
+        try
+        {
+            RequireHash(sha256, uploaded.Sha256);
+        }
+        catch (ApiException)
+        {
+            await contents.DiscardAsync(uploaded, cancellationToken);
+            throw;
+        }
+
+        return new NewContent(type, default, uploaded, missing);
+    }
+
+    private async Task<IResult> RepeatAsync(HttpRequest request, Caller caller, string id, long committed, CancellationToken cancellationToken)
+    {
+        var head = await objects.FindAsync(caller.Tenant, id, cancellationToken);
+        var version = await objects.FindVersionAsync(caller.Tenant, id, committed, cancellationToken);
+        return head is null || version is null
+            ? throw ApiException.NotFound("object_id", "object")
+            : Answer(request, WrittenObjectView.From(version, head.FirstVersion, []), version.ETag, committed == head.FirstVersion);
+    }
+
+    private static IResult Answer(HttpRequest request, WrittenObjectView view, string etag, bool isNew)
+    {
+        request.HttpContext.Response.Headers.ETag = etag;
+        return Json.Result(view, isNew ? StatusCodes.Status201Created : StatusCodes.Status200OK);
+    }
+
+    private static void RequireHash(string? expected, string actual)
+    {
+        if (expected is not null && !string.Equals(expected, actual, StringComparison.OrdinalIgnoreCase))
+        {
+            throw ApiException.ContentMismatch("sha256", actual);
+        }
+    }
+}
