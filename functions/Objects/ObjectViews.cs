@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace QuantumFlux.Objects;
 
 /// <summary>The answer to a write, and an entry of a list.</summary>
@@ -9,32 +11,8 @@ namespace QuantumFlux.Objects;
 /// <param name="Sha256">The hash of its content, 64 hex digits.</param>
 /// <param name="CreatedAt">When its first version was written.</param>
 /// <param name="LastModified">When its current version was written.</param>
-public record ObjectView(
-    string ObjectId,
-    long Version,
-    string Type,
-    string ContentType,
-    long SizeBytes,
-    string Sha256,
-    DateTimeOffset CreatedAt,
-    DateTimeOffset LastModified)
-{
-    /// <summary>The word for a stored object in answers, from the specification's sample.</summary>
-    public const string Dataset = "quantum_dataset";
-
-    public static ObjectView From(ObjectHead head) => new(
-        head.Id,
-        head.Current.Version,
-        Dataset,
-        head.Current.ContentType,
-        head.Current.Content.SizeBytes,
-        head.Current.Content.Sha256,
-        VersionNumber.ToMoment(head.FirstVersion),
-        head.Current.WrittenAt);
-}
-
-/// <summary>The answer to a write: with the entangled objects that it moved along.</summary>
-public sealed record WrittenObjectView(
+/// <param name="SyncedTo">In the answer to a write: the entangled objects that it moved along. Left out of lists.</param>
+public sealed record ObjectView(
     string ObjectId,
     long Version,
     string Type,
@@ -43,10 +21,14 @@ public sealed record WrittenObjectView(
     string Sha256,
     DateTimeOffset CreatedAt,
     DateTimeOffset LastModified,
-    IReadOnlyList<string> SyncedTo)
-    : ObjectView(ObjectId, Version, Type, ContentType, SizeBytes, Sha256, CreatedAt, LastModified)
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? SyncedTo)
 {
-    public static WrittenObjectView From(ObjectVersion version, long firstVersion, IReadOnlyList<string> syncedTo) => new(
+    /// <summary>The word for a stored object in answers, from the specification's sample.</summary>
+    public const string Dataset = "quantum_dataset";
+
+    public static ObjectView From(ObjectHead head) => From(head.Current, head.FirstVersion, null);
+
+    public static ObjectView From(ObjectVersion version, long firstVersion, IReadOnlyList<string>? syncedTo) => new(
         version.ObjectId,
         version.Version,
         Dataset,

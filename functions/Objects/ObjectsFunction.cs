@@ -67,7 +67,7 @@ public sealed class ObjectsFunction(ApiGate gate, ObjectStore objects, ObjectWri
 
         request.HttpContext.Response.Headers.ETag = changed.Version.ETag;
         return Json.Result(
-            WrittenObjectView.From(changed.Version, changed.FirstVersion, changed.SyncedTo),
+            ObjectView.From(changed.Version, changed.FirstVersion, changed.SyncedTo),
             changed.IsNew ? StatusCodes.Status201Created : StatusCodes.Status200OK);
 
         void Check(ObjectGraph graph) =>

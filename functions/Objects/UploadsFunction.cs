@@ -82,7 +82,7 @@ public sealed class UploadsFunction(
             }
 
             await uploads.DiscardAsync(caller.Tenant, upload, cancellationToken);
-            return Answer(request, WrittenObjectView.From(changed.Version, changed.FirstVersion, changed.SyncedTo), changed.Version.ETag, changed.IsNew);
+            return Answer(request, ObjectView.From(changed.Version, changed.FirstVersion, changed.SyncedTo), changed.Version.ETag, changed.IsNew);
         }
         catch (UploadCommittedException taken)
         {
@@ -155,10 +155,10 @@ public sealed class UploadsFunction(
         var version = await objects.FindVersionAsync(caller.Tenant, id, committed, cancellationToken);
         return head is null || version is null
             ? throw ApiException.NotFound("object_id", "object")
-            : Answer(request, WrittenObjectView.From(version, head.FirstVersion, []), version.ETag, committed == head.FirstVersion);
+            : Answer(request, ObjectView.From(version, head.FirstVersion, []), version.ETag, committed == head.FirstVersion);
     }
 
-    private static IResult Answer(HttpRequest request, WrittenObjectView view, string etag, bool isNew)
+    private static IResult Answer(HttpRequest request, ObjectView view, string etag, bool isNew)
     {
         request.HttpContext.Response.Headers.ETag = etag;
         return Json.Result(view, isNew ? StatusCodes.Status201Created : StatusCodes.Status200OK);
