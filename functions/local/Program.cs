@@ -1,1 +1,21 @@
-return 0;
+using QuantumFlux.Local;
+
+try
+{
+    var settings = LocalSettings.Read(args);
+    await using var azurite = settings.Storage is null
+        ? await AzuriteProcess.StartAsync(settings.Folders, settings.IsEphemeral, Console.WriteLine, CancellationToken.None)
+        : null;
+    var storage = settings.Storage ?? azurite!.Address;
+
+    await using var app = LocalHost.Build(settings, storage);
+    await LocalHost.StartAsync(app);
+    Console.WriteLine(LocalHost.Describe(app, azurite?.ToString() ?? storage.ToString()));
+    await app.WaitForShutdownAsync();
+    return 0;
+}
+catch (LocalHostException exception)
+{
+    Console.Error.WriteLine(exception.Message);
+    return 1;
+}
