@@ -315,7 +315,18 @@ public sealed class AzureBlobs(BlobServiceClient service) : IBlobs
         return new BlobContent(ToProperties(blob.Name, properties.Value), Stream.Null);
     }
 
-    private BlockBlobClient Blob(string container, string name) => service.GetBlobContainerClient(container).GetBlockBlobClient(name);
+    /// <summary>The client of one blob.</summary>
+    /// <exception cref="StorageException">Status 400: the SDK cannot address this name.</exception>
+    private BlockBlobClient Blob(string container, string name)
+    {
+        var blob = service.GetBlobContainerClient(container).GetBlockBlobClient(name);
+
+        // The SDK trims slashes at the ends, and an address with "." or ".." as a segment is shortened on its way: it would reach another blob,
+        // even in another container.
+        return blob.Name == name && blob.BlobContainerName == container
+            ? blob
+            : throw new StorageException("The blob's name starts or ends with a slash, or has a segment of dots.", 400, "InvalidResourceName");
+    }
 
     private static Stream Open(ReadOnlyMemory<byte> content) => BinaryData.FromBytes(content).ToStream();
 

@@ -125,6 +125,35 @@ public sealed class AzureBlobsTests(Azurite azurite) : IClassFixture<Azurite>
         Assert.Equal(3, written!.Length);
     }
 
+    [Theory]
+    [InlineData("../other/blob")]
+    [InlineData("a/../blob")]
+    [InlineData("a/./blob")]
+    [InlineData("..")]
+    [InlineData("/blob")]
+    [InlineData("blob/")]
+    public async Task ANameThatWouldReachAnotherBlobIsRefused(string name)
+    {
+        var fault = await Assert.ThrowsAsync<StorageException>(() => Open().PutAsync(_container, name, default, new BlobOptions(), _none));
+
+        Assert.Equal(400, fault.Status);
+        Assert.Equal(0, _transport.Sent);
+    }
+
+    [Theory]
+    [InlineData("a//b")]
+    [InlineData("a b+c%2F#?&'\"")]
+    [InlineData("日本/😀.")]
+    [InlineData("...")]
+    public async Task AnyOtherNameIsTheBlobs(string name)
+    {
+        var blobs = Open();
+
+        var written = await blobs.PutAsync(_container, name, "x"u8.ToArray(), new BlobOptions(), _none);
+
+        Assert.Equal(written, Assert.Single((await blobs.ListAsync(_container, name, 10, null, _none)).Blobs), SameFacts);
+    }
+
     [Fact]
     public async Task TheChecksumIsTheRealOne()
     {
