@@ -1,0 +1,10 @@
+// The local project is a web project, whose SDK imports these everywhere; the Functions SDK does not. Both compile the same sources.
+global using System.Net.Http.Json;
+global using Microsoft.AspNetCore.Builder;
+global using Microsoft.AspNetCore.Hosting;
+global using Microsoft.AspNetCore.Http;
+global using Microsoft.AspNetCore.Routing;
+global using Microsoft.Extensions.Configuration;
+global using Microsoft.Extensions.DependencyInjection;
+global using Microsoft.Extensions.Hosting;
+global using Microsoft.Extensions.Logging;
