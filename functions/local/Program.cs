@@ -10,6 +10,7 @@ try
 
     await using var app = LocalHost.Build(settings, storage);
     await LocalHost.StartAsync(app);
+    await SampleWorld.CreateAsync(app.Services, CancellationToken.None);
     Console.WriteLine(LocalHost.Describe(app, azurite?.ToString() ?? storage.ToString()));
     await app.WaitForShutdownAsync();
     return 0;

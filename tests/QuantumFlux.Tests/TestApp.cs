@@ -62,7 +62,7 @@ public sealed class TestApp : IAsyncDisposable
             })
             .AddInMemoryCollection(settings ?? [])
             .Build();
-        var address = storage is null ? await AzuriteFixture.AddressAsync : StorageAddress.Emulator();
+        var address = storage is null ? await AzuriteFixture.Address : StorageAddress.Emulator();
         var requests = new StorageRequests();
         var app = LocalHost.Build(new LocalSettings(LocalFolders.Find(), configuration, IsEphemeral: true), address, services =>
         {
@@ -137,7 +137,7 @@ public sealed class StorageRequests
 /// <summary>Counts the requests that really go out, retries and all.</summary>
 public sealed class CountingTransport(StorageRequests requests) : HttpPipelineTransport
 {
-    private readonly HttpClientTransport _inner = new();
+    private readonly HttpPipelineTransport _inner = HttpClientTransport.Shared;
 
     public override Azure.Core.Request CreateRequest() => _inner.CreateRequest();
 
