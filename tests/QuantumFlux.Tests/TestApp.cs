@@ -81,10 +81,10 @@ public sealed class TestApp : IAsyncDisposable
 
     /// <summary>A client with a key of an account that nobody else has.</summary>
     public Task<TestClient> TenantAsync(string environment = "live", string tier = "enterprise", string[]? scopes = null) =>
-        TenantAsync($"acc_{Guid.NewGuid():N}", environment, tier, scopes);
+        KeyAsync($"acc_{Guid.NewGuid():N}", environment, tier, scopes);
 
     /// <summary>A client with another key of an account.</summary>
-    public async Task<TestClient> TenantAsync(string account, string environment, string tier = "enterprise", string[]? scopes = null)
+    public async Task<TestClient> KeyAsync(string account, string environment, string tier = "enterprise", string[]? scopes = null)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, "/api/v3/auth/keys")
         {
