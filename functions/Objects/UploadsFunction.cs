@@ -1,11 +1,12 @@
 using Microsoft.Azure.Functions.Worker;
 using QuantumFlux.Api;
+using QuantumFlux.Storage;
 
 namespace QuantumFlux.Objects;
 
 /// <summary>Uploads of content that is too large for one request: straight into storage, then committed here.</summary>
 public sealed class UploadsFunction(
-    ApiGate gate, UploadStore uploads, ObjectStore objects, ObjectWriter writer, ContentStore contents, TimeProvider time)
+    ApiGate gate, UploadStore uploads, ObjectStore objects, ObjectWriter writer, ContentStore contents, WriteLanes lanes, TimeProvider time)
 {
     private const string Route = "api/v3/quantum/objects/{id}/uploads/{uploadId?}/{action?}";
     private const int BlockIdCharactersMax = 88;
@@ -50,7 +51,7 @@ public sealed class UploadsFunction(
         HttpRequest request, Caller caller, string id, string uploadId, CancellationToken cancellationToken)
     {
         var body = await JsonBody.ReadAsync(request, isRequired: false, cancellationToken);
-        var blockIds = body.Texts("block_ids", Storage.IBlobs.BlocksMax, text =>
+        var blockIds = body.Texts("block_ids", IBlobs.BlocksMax, text =>
             text.Length is > 0 and <= BlockIdCharactersMax ? null : $"must hold ids of 1 to {BlockIdCharactersMax} characters");
         var sha256 = body.OptionalText("sha256", text =>
             text.Length == 64 && text.All(char.IsAsciiHexDigit) ? null : "must be 64 hex digits");
@@ -60,18 +61,38 @@ public sealed class UploadsFunction(
                 : $"must be a media type of at most {ObjectLimits.ContentTypeCharactersMax} characters");
         body.ThrowIfInvalid();
 
-        var upload = Ids.IsWellFormed(uploadId, Upload.Prefix) ? await uploads.FindAsync(caller.Tenant, uploadId, cancellationToken) : null;
-        if (upload is null || upload.ObjectId != id || (upload.CommittedVersion is null && upload.ExpiresAt <= time.GetUtcNow()))
-        {
-            throw ApiException.NotFound("upload_id", "upload");
-        }
-
+        // Commits of one upload go one after the other here; on another instance they meet in storage.
+        using var lane = await lanes.EnterAsync(caller.Tenant, [$"upload:{uploadId}"], cancellationToken);
+        var upload = await FindAsync(caller.Tenant, id, uploadId, cancellationToken);
         if (upload.CommittedVersion is { } committed)
         {
             return await RepeatAsync(request, caller, id, committed, cancellationToken);
         }
 
-        var content = await TakeInAsync(caller.Tenant, upload, blockIds, sha256, contentType, cancellationToken);
+        NewContent content;
+        try
+        {
+            content = await TakeInAsync(caller.Tenant, upload, blockIds, sha256, contentType, cancellationToken);
+        }
+        catch (Exception exception) when (exception is StorageException { IsTransient: false } or ApiException { Status: StatusCodes.Status400BadRequest })
+        {
+            // What was uploaded changed while it was read: perhaps because another instance has committed it and cleared up.
+            upload = await FindAsync(caller.Tenant, id, uploadId, cancellationToken);
+            if (upload.CommittedVersion is { } other)
+            {
+                return await RepeatAsync(request, caller, id, other, cancellationToken);
+            }
+
+            if (exception is ApiException)
+            {
+                throw;
+            }
+
+            throw ApiException.QuantumConflict(
+                "The uploaded content changed while it was committed",
+                new Dictionary<string, object?> { ["upload_id"] = "is being written or committed by another request; try again" });
+        }
+
         var isFirstAttempt = true;
         try
         {
@@ -97,11 +118,11 @@ public sealed class UploadsFunction(
 
         void Check(ObjectGraph graph) => Preconditions.CheckWrite(request, graph.Origin.RowETag is null ? null : graph.Origin.Current.ETag);
 
-        async Task<IReadOnlyList<Storage.TableAction>> CommittedAsync(long version)
+        async Task<IReadOnlyList<TableAction>> CommittedAsync(long version)
         {
             if (!isFirstAttempt)
             {
-                upload = await uploads.FindAsync(caller.Tenant, uploadId, cancellationToken) ?? throw ApiException.NotFound("upload_id", "upload");
+                upload = await FindAsync(caller.Tenant, id, uploadId, cancellationToken);
                 if (upload.CommittedVersion is { } other)
                 {
                     throw new UploadCommittedException(other);
@@ -111,6 +132,14 @@ public sealed class UploadsFunction(
             isFirstAttempt = false;
             return [UploadStore.Committed(caller.Tenant, upload, version)];
         }
+    }
+
+    private async Task<Upload> FindAsync(string tenant, string objectId, string uploadId, CancellationToken cancellationToken)
+    {
+        var upload = Ids.IsWellFormed(uploadId, Upload.Prefix) ? await uploads.FindAsync(tenant, uploadId, cancellationToken) : null;
+        return upload is null || upload.ObjectId != objectId || (upload.CommittedVersion is null && upload.ExpiresAt <= time.GetUtcNow())
+            ? throw ApiException.NotFound("upload_id", "upload")
+            : upload;
     }
 
     private async Task<NewContent> TakeInAsync(
