@@ -5,8 +5,9 @@ namespace QuantumFlux.Tests.Storage;
 /// <summary>What every implementation of <see cref="ITables"/> does, whichever it is. A subclass says how one is made.</summary>
 public abstract class TablesConformance
 {
-    // Letters that an address, a filter, JSON or a multipart body could trip over; none that a key may not have.
-    private const string UnpleasantKey = "it's \"a\" &=+;,@$()[]{}<>|~`^*-_. 100! ünï 漢字 \U0001f63a \u2028 \ufeff";
+    // Letters that an address, a filter, JSON or a multipart body could trip over; none that a key may not have. In the addresses of a transaction
+    // Azurite misreads line separators and an apostrophe with a comma after it; TableKey escapes both.
+    private const string UnpleasantKey = "it's \"a\" &=+;,@$()[]{}<>|~`^*-_. 100! ünï 漢字 \U0001f63a \u00a0 \ufeff";
 
     private static readonly string[] One = ["One"];
 
@@ -64,7 +65,7 @@ public abstract class TablesConformance
     [InlineData("{\"json\":1}")]
     [InlineData("..")]
     [InlineData("ünïcödé-漢字-\U0001f63a")]
-    [InlineData("\u2028\ufeff\u00a0")]
+    [InlineData("\ufeff\u00a0\u200d\ue000")]
     [InlineData(UnpleasantKey)]
     public async Task AnyPermittedKeyCanBeWrittenReadAndDeleted(string key)
     {
@@ -108,7 +109,6 @@ public abstract class TablesConformance
     [InlineData("a?b")]
     [InlineData("a\nb")]
     [InlineData("a\u0085b")]
-    [InlineData("a\ud800b")]
     public async Task AForbiddenKeyIsRefused(string key)
     {
         var tables = await OpenAsync();
@@ -136,6 +136,15 @@ public abstract class TablesConformance
 
         Assert.NotNull(await tables.GetAsync(Table, longest, longest, null, None));
         await Assert.ThrowsAsync<StorageException>(() => tables.WriteAsync(Table, [TableAction.Insert(new TableRow("p", longest + "k"))], None));
+    }
+
+    [Fact]
+    public async Task HalfASurrogatePairIsNoKey()
+    {
+        var tables = await OpenAsync();
+
+        await Assert.ThrowsAsync<StorageException>(() => tables.GetAsync(Table, "p", "a\ud800b", null, None));
+        await Assert.ThrowsAsync<StorageException>(() => tables.WriteAsync(Table, [TableAction.Insert(new TableRow("p", "\udc00"))], None));
     }
 
     [Fact]
@@ -560,20 +569,4 @@ public abstract class TablesConformance
         Assert.Equal(actions.Length, result.ETags.Count);
         return result;
     }
-}
-
-/// <summary>What goes wrong with the first write request of an implementation under test.</summary>
-public enum LostAnswer
-{
-    /// <summary>It is applied, then the connection breaks.</summary>
-    Dropped,
-
-    /// <summary>It is applied, then a gateway says 503.</summary>
-    Busy,
-
-    /// <summary>It is not applied: 503.</summary>
-    NotApplied,
-
-    /// <summary>Every request breaks.</summary>
-    Always,
 }
