@@ -86,6 +86,9 @@ public sealed class AzureBlobs(BlobServiceClient service) : IBlobs
         var blob = Blob(container, name);
         var conditions = Unchanged(etag);
 
+        // The last byte's number is a long too. Beyond that, a length means the same as none.
+        var range = new HttpRange(offset, length > long.MaxValue - offset || length == 0 ? null : length);
+
         try
         {
             if (length == 0)
@@ -97,7 +100,7 @@ public sealed class AzureBlobs(BlobServiceClient service) : IBlobs
             try
             {
                 var answer = await blob.DownloadStreamingAsync(
-                    new BlobDownloadOptions { Range = new HttpRange(offset, length), Conditions = conditions }, cancellationToken);
+                    new BlobDownloadOptions { Range = range, Conditions = conditions }, cancellationToken);
 
                 return new BlobContent(ToProperties(name, answer.Value.Details), new AzureBlobStream(answer.Value.Content));
             }
