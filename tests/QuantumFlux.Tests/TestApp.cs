@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using QuantumFlux.Keys;
 using QuantumFlux.Local;
 using QuantumFlux.Storage;
 
@@ -51,7 +52,7 @@ public sealed class TestApp : IAsyncDisposable
         Dictionary<string, string?>? settings = null,
         string? adminKey = null)
     {
-        adminKey ??= Keys.ApiKey.NewSecret(Keys.KeyEnvironment.Live);
+        adminKey ??= ApiKey.NewSecret(KeyEnvironment.Live);
         var configuration = new ConfigurationBuilder()
             .AddInMemoryCollection(new Dictionary<string, string?>
             {
