@@ -7,8 +7,8 @@ using QuantumFlux.Storage;
 namespace QuantumFlux.AzureSdkTests;
 
 /// <summary>
-/// Azurite's blob service in memory, on a port of its own, for the tests of a class. The program is <c>azurite-blob</c>: from the folder that
-/// <c>AZURITE_HOME</c> names, from <c>node_modules/.bin</c> of a folder above, or from the path.
+/// Azurite in memory, on a port of its own, for the tests of a class. The program is the one that <c>AZURITE_BIN</c> names, <c>azurite</c> in
+/// <c>node_modules/.bin</c> of a folder above, or <c>azurite</c> on the path.
 /// </summary>
 public sealed class Azurite : IAsyncLifetime
 {
@@ -25,7 +25,7 @@ public sealed class Azurite : IAsyncLifetime
         var port = Address.BlobEndpoint.Port;
         _process = Process.Start(new ProcessStartInfo(
             FindProgram(),
-            ["--inMemoryPersistence", "--silent", "--blobPort", port.ToString(CultureInfo.InvariantCulture)]));
+            ["--inMemoryPersistence", "--silent", "--disableTelemetry", "--queuePort", "0", "--tablePort", "0", "--blobPort", port.ToString(CultureInfo.InvariantCulture)]));
 
         using var deadline = new CancellationTokenSource(_startMax);
         while (!await AnswersAsync(port, deadline.Token))
@@ -46,14 +46,21 @@ public sealed class Azurite : IAsyncLifetime
 
     private static string FindProgram()
     {
-        var name = OperatingSystem.IsWindows() ? "azurite-blob.cmd" : "azurite-blob";
-        var folders = new List<string?> { Environment.GetEnvironmentVariable("AZURITE_HOME") };
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        if (Environment.GetEnvironmentVariable("AZURITE_BIN") is { Length: > 0 } program)
         {
-            folders.Add(Path.Combine(folder.FullName, "node_modules", ".bin"));
+            return program;
         }
 
-        return folders.OfType<string>().Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists) ?? name;
+        var name = OperatingSystem.IsWindows() ? "azurite.cmd" : "azurite";
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            if (Path.Combine(folder.FullName, "node_modules", ".bin", name) is var path && File.Exists(path))
+            {
+                return path;
+            }
+        }
+
+        return name;
     }
 
     private static async Task<bool> AnswersAsync(int port, CancellationToken cancellationToken)
