@@ -8,10 +8,10 @@ namespace QuantumFlux.Tests;
 /// <summary>One Azurite for the whole test run, in memory, on free ports, ended with the process. Tests share it, each with tables and containers of its own.</summary>
 public static class AzuriteFixture
 {
-    private static readonly Lazy<Task<StorageAddress>> Started = new(StartAsync);
+    private static readonly Lazy<Task<StorageAddress>> _started = new(StartAsync);
 
     /// <summary>Where the emulator is; the first caller starts it.</summary>
-    public static Task<StorageAddress> Address => Started.Value;
+    public static Task<StorageAddress> Address => _started.Value;
 
     // Stands in for AzuriteProcess of the local host: AZURITE_BIN names the executable.
     private static async Task<StorageAddress> StartAsync()
