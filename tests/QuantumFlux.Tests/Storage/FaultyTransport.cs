@@ -8,13 +8,13 @@ namespace QuantumFlux.Tests.Storage;
 /// <param name="fault">Given the number of the request (from 1) and the request, says what happens to it.</param>
 public sealed class FaultyTransport(Func<int, Request, Fault> fault) : HttpPipelineTransport
 {
-    private static readonly HttpClientTransport Inner = new();
+    private static readonly HttpClientTransport _inner = new();
 
     private int _requests;
 
     public int Requests => _requests;
 
-    public override Request CreateRequest() => Inner.CreateRequest();
+    public override Request CreateRequest() => _inner.CreateRequest();
 
     public override void Process(HttpMessage message) => throw new NotSupportedException();
 
@@ -32,7 +32,7 @@ public sealed class FaultyTransport(Func<int, Request, Fault> fault) : HttpPipel
             return;
         }
 
-        await Inner.ProcessAsync(message);
+        await _inner.ProcessAsync(message);
         switch (verdict)
         {
             case Fault.ResetAfter:

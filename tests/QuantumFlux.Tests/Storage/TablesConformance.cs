@@ -9,7 +9,7 @@ public abstract class TablesConformance
     // Azurite misreads line separators and an apostrophe with a comma after it; TableKey escapes both.
     private const string UnpleasantKey = "it's \"a\" &=+;,@$()[]{}<>|~`^*-_. 100! ünï 漢字 \U0001f63a \u00a0 \ufeff";
 
-    private static readonly string[] One = ["One"];
+    private static readonly string[] _one = ["One"];
 
     private string Table { get; } = $"t{Guid.NewGuid():N}";
 
@@ -213,8 +213,8 @@ public abstract class TablesConformance
         var inserted = (await DoneAsync(tables, TableAction.Insert(new TableRow("p", "k").Set("One", 1L)))).ETags[0]!;
 
         Assert.Equal(inserted, (await tables.GetAsync(Table, "p", "k", null, None))!.ETag);
-        Assert.Equal(inserted, (await tables.GetAsync(Table, "p", "k", One, None))!.ETag);
-        Assert.Equal(inserted, (await tables.QueryAsync(Table, new TableQuery("p", "", null, Columns: One), None)).Rows[0].ETag);
+        Assert.Equal(inserted, (await tables.GetAsync(Table, "p", "k", _one, None))!.ETag);
+        Assert.Equal(inserted, (await tables.QueryAsync(Table, new TableQuery("p", "", null, Columns: _one), None)).Rows[0].ETag);
 
         var replaced = (await DoneAsync(tables, TableAction.Replace(new TableRow("p", "k").Set("One", 2L), inserted))).ETags[0]!;
         Assert.NotEqual(inserted, replaced);
@@ -305,15 +305,11 @@ public abstract class TablesConformance
                 TableAction.Insert(new TableRow("p", "d")),
             ],
             None);
-        var changed = await tables.WriteAsync(
-            Table, [TableAction.Delete("p", "b", etags[1]!), TableAction.Replace(new TableRow("p", "a"), etags[1] + "x\"")], None)
-            .ContinueWith(task => task.IsFaulted ? null : task.Result, TaskScheduler.Default);
-        var stale = await tables.WriteAsync(
+        var missing = await tables.WriteAsync(
             Table, [TableAction.Delete("p", "b", etags[1]!), TableAction.Insert(new TableRow("p", "e")), TableAction.Delete("p", "zz", "*")], None);
 
         Assert.Equal((TableOutcome.Exists, 2), (exists.Outcome, exists.Index));
-        Assert.True(changed is null or { IsDone: false });
-        Assert.Equal((TableOutcome.Missing, 2), (stale.Outcome, stale.Index));
+        Assert.Equal((TableOutcome.Missing, 2), (missing.Outcome, missing.Index));
         var page = await tables.QueryAsync(Table, new TableQuery("p", "", null), None);
         Assert.Equal(["a", "b"], page.Rows.Select(row => row.Key));
         Assert.Equal(etags, page.Rows.Select(row => row.ETag));
@@ -418,7 +414,7 @@ public abstract class TablesConformance
 
         var row = await tables.GetAsync(Table, "p", "k", ["One", "Three"], None);
         var none = await tables.GetAsync(Table, "p", "k", [], None);
-        var page = await tables.QueryAsync(Table, new TableQuery("p", "", null, Columns: One), None);
+        var page = await tables.QueryAsync(Table, new TableQuery("p", "", null, Columns: _one), None);
 
         Assert.Equal(new Dictionary<string, object> { ["One"] = 1L }, row!.Values);
         Assert.Empty(none!.Values);
