@@ -60,7 +60,7 @@ public sealed partial class ObjectWriter(
     private const int LinkBytes = 260;
     private const int TransactionBytes = ITables.TransactionBytesMax - (128 * 1024);
 
-    private static readonly TimeSpan BackoffMax = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan _backoffMax = TimeSpan.FromMilliseconds(250);
 
     private readonly ITables _tables = storage.Main.Tables;
 
@@ -405,7 +405,7 @@ public sealed partial class ObjectWriter(
     private double CoherenceOf(string tenant, Pair pair) => pair.Coherence(TimeSpan.Zero, ledger.Peek(tenant, pair.Id));
 
     private static TimeSpan Backoff(int attempt) =>
-        TimeSpan.FromMilliseconds(Math.Min(BackoffMax.TotalMilliseconds, Math.Pow(2, attempt)) * (0.5 + Random.Shared.NextDouble()));
+        TimeSpan.FromMilliseconds(Math.Min(_backoffMax.TotalMilliseconds, Math.Pow(2, attempt)) * (0.5 + Random.Shared.NextDouble()));
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Version {Version} has not reached all entangled objects yet; maintenance finishes it.")]
     private partial void LogLeftUnderWay(Exception exception, long version);

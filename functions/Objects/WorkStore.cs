@@ -54,7 +54,7 @@ public sealed class WorkStore(StorageAccounts storage, TimeProvider time)
     private const string Partition = "objects";
 
     /// <summary>How long an announcement stays although no work was found: longer than any request runs, which may be between the two.</summary>
-    private static readonly TimeSpan AnnouncedForMin = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan _announcedForMin = TimeSpan.FromMinutes(10);
 
     private readonly ITables _tables = storage.Main.Tables;
 
@@ -70,7 +70,7 @@ public sealed class WorkStore(StorageAccounts storage, TimeProvider time)
     /// <summary>Takes an announcement back when it is old enough and has not been made again.</summary>
     public async Task RetractAsync(TableRow announcement, CancellationToken cancellationToken)
     {
-        if (time.GetUtcNow().UtcTicks - announcement.Whole("AnnouncedAt")!.Value >= AnnouncedForMin.Ticks)
+        if (time.GetUtcNow().UtcTicks - announcement.Whole("AnnouncedAt")!.Value >= _announcedForMin.Ticks)
         {
             await _tables.WriteAsync(Table, [TableAction.Delete(Partition, announcement.Key, announcement.ETag!)], cancellationToken);
         }

@@ -14,7 +14,7 @@ namespace QuantumFlux.Tests;
 /// <summary>The local host in this process, on a free port, over the tests' Azurite or over any storage that a test brings.</summary>
 public sealed class TestApp : IAsyncDisposable
 {
-    private static readonly Lazy<Task<TestApp>> SharedApp = new(() => StartAsync());
+    private static readonly Lazy<Task<TestApp>> _sharedApp = new(() => StartAsync());
 
     private readonly WebApplication _app;
     private readonly string _adminKey;
@@ -29,7 +29,7 @@ public sealed class TestApp : IAsyncDisposable
     }
 
     /// <summary>The app that tests share which need neither a clock nor a storage of their own.</summary>
-    public static Task<TestApp> SharedAsync => SharedApp.Value;
+    public static Task<TestApp> SharedAsync => _sharedApp.Value;
 
     public Uri Address { get; }
 
