@@ -103,9 +103,10 @@ public sealed class ObjectGraph(string origin, IReadOnlyDictionary<string, Objec
                 }
             }
 
+            // An added entanglement comes first: its target gets to know it in the first transaction, whatever else must wait for another.
             steps.AddRange(level);
             level = [.. level
-                .SelectMany(step => heads[step.ObjectId].Links.Concat(LinksOf(added, step.ObjectId)))
+                .SelectMany(step => LinksOf(added, step.ObjectId).Concat(heads[step.ObjectId].Links))
                 .Where(link => link.Carries(now) && reached.Add(link.OtherId))
                 .Select(link => new Step(link.OtherId, link))];
         }

@@ -444,7 +444,8 @@ public sealed partial class ObjectWriter(
 
                 rows += 2 + newPairs.Count;
                 bytes += (RowBytes * (2 + newPairs.Count)) + (LinkBytes * head.Links.Count);
-                if (steps.Count > 0 && (rows > ITables.TransactionRowsMax || bytes > TransactionBytes))
+                // The objects of a new entanglement go together with it. What they and the largest content take fits with a margin.
+                if (steps.Count >= (added is null ? 1 : 2) && (rows > ITables.TransactionRowsMax || bytes > TransactionBytes))
                 {
                     break;
                 }
