@@ -16,7 +16,7 @@ namespace QuantumFlux.Local;
 /// <remarks><c>azurite/azurite.mjs</c> explains how the hosts and the emulator watch each other.</remarks>
 public sealed partial class AzuriteProcess : IAsyncDisposable
 {
-    // A large data folder takes a while to read; npm's first run of a program too.
+    // A gigabyte of data takes some ten seconds to read, on a busy machine more.
     private static readonly TimeSpan _startMax = TimeSpan.FromSeconds(90);
 
     // A gigabyte takes some ten seconds to save.
@@ -50,8 +50,14 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
     /// <param name="isEphemeral">True for an emulator of one's own with data in memory on free ports; false for the well-known ports and the data folder.</param>
     /// <param name="report">Receives what takes long or goes wrong, a line at a time.</param>
     /// <param name="cancellationToken">Ends the start early.</param>
+    /// <param name="address">The ports for data on disk; null means the well-known ones.</param>
     /// <exception cref="LocalHostException">It cannot be installed or started.</exception>
-    public static async Task<AzuriteProcess> StartAsync(LocalFolders folders, bool isEphemeral, Action<string> report, CancellationToken cancellationToken)
+    public static async Task<AzuriteProcess> StartAsync(
+        LocalFolders folders,
+        bool isEphemeral,
+        Action<string> report,
+        CancellationToken cancellationToken,
+        StorageAddress? address = null)
     {
         if (isEphemeral)
         {
@@ -64,7 +70,7 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
         using var turn = await FileTurn.TakeAsync(Path.Combine(folders.Data, "start.lock"), _startMax + _closeMax, cancellationToken);
 
         var stateFile = Path.Combine(folders.Data, "azurite.json");
-        var address = StorageAddress.Emulator();
+        address ??= StorageAddress.Emulator();
         if (await JoinAsync(stateFile, address, report, cancellationToken) is { } joined)
         {
             return joined;
@@ -99,7 +105,8 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
     }
 
     /// <summary>Where the data is, for a person.</summary>
-    public override string ToString() => $"{_origin} ({Address.TableEndpoint}, {Address.BlobEndpoint})";
+    public override string ToString() =>
+        $"{_origin} ({(ProcessId is { } id ? $"process {id}, " : "")}{Address.TableEndpoint}, {Address.BlobEndpoint})";
 
     /// <summary>Joins the emulator that a state file names. One that saves, because its host has just ended, does not answer and is waited for.</summary>
     /// <returns>Null when there is none, or none any more.</returns>
