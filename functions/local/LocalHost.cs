@@ -43,8 +43,6 @@ public static class LocalHost
 
         builder.Services.AddSingleton(OpenStorage(builder.Configuration, storage));
         builder.Services.AddQuantumFlux(builder.Configuration);
-        builder.Services.TryAddSingleton(TimeProvider.System);
-        builder.Services.TryAddSingleton(new FunctionRoutes(typeof(FunctionRoutes).Assembly));
         builder.Services.AddSingleton<TimerLoop>();
         builder.Services.AddHostedService(services => services.GetRequiredService<TimerLoop>());
         configure?.Invoke(builder.Services);
