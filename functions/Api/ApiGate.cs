@@ -130,10 +130,9 @@ public sealed partial class ApiGate(KeyStore keys, Telemetry telemetry, TimeProv
         {
             case ApiException api:
                 return api;
-            case BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge }:
-                return ApiException.PayloadTooLarge(Objects.ObjectLimits.ContentBytesMax);
             case BadHttpRequestException bad:
-                return new ApiException(bad.StatusCode, "INVALID_PARAMETERS", "The request is not valid HTTP", new Dictionary<string, object?>
+                var code = bad.StatusCode == StatusCodes.Status413PayloadTooLarge ? "PAYLOAD_TOO_LARGE" : "INVALID_PARAMETERS";
+                return new ApiException(bad.StatusCode, code, "The request is not valid HTTP", new Dictionary<string, object?>
                 {
                     ["request"] = bad.Message,
                 });

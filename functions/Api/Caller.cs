@@ -28,4 +28,14 @@ public sealed class Caller(ApiKey key, string requestId)
             throw ApiException.InsufficientPermissions(scope);
         }
     }
+
+    /// <summary>Ends the request when it is about another account than the key's, unless the key may act for others.</summary>
+    /// <exception cref="ApiException">403 <c>INSUFFICIENT_PERMISSIONS</c>.</exception>
+    public void RequireAccount(string accountId)
+    {
+        if (accountId != Key.AccountId)
+        {
+            Require(Scopes.Admin);
+        }
+    }
 }

@@ -226,6 +226,30 @@ public sealed partial class ContentStore(StorageAccounts storage, Dimensions dim
         throw ApiException.DimensionalInstability(pointer.Dimensions);
     }
 
+    /// <summary>
+    /// Makes sure that content is there and is what its hash says: small content is read and hashed (or has been, when it is in memory), of a blob
+    /// the length and the hash that it was written with are compared in each dimension.
+    /// </summary>
+    /// <exception cref="ApiException">503 <c>DIMENSIONAL_INSTABILITY</c> when no dimension has it sound.</exception>
+    public async Task VerifyAsync(string tenant, ContentPointer pointer, CancellationToken cancellationToken)
+    {
+        if (pointer.Blob is null)
+        {
+            await ReadRowsAsync(tenant, pointer, cancellationToken);
+            return;
+        }
+
+        var outcomes = await Task.WhenAll(pointer.Dimensions.Select(dimension => TryAsync(dimension, async () =>
+            await storage.ForDimension(dimension).Blobs.GetPropertiesAsync(
+                Dimensions.Container(dimension), pointer.Blob, cancellationToken) is { } found
+            && found.Length == pointer.SizeBytes
+            && found.Metadata.GetValueOrDefault("sha256") == pointer.Sha256)));
+        if (!outcomes.Contains(true))
+        {
+            throw ApiException.DimensionalInstability(pointer.Dimensions);
+        }
+    }
+
     /// <summary>Copies a range of content to a stream, and goes on with the next dimension when one fails on the way.</summary>
     /// <param name="tenant">The tenant.</param>
     /// <param name="pointer">The content.</param>

@@ -15,9 +15,7 @@ public static class ObjectRows
 {
     public const string Table = "objects";
 
-    /// <summary>The range of all heads.</summary>
-    public const string HeadsFrom = "h:";
-    public const string HeadsBefore = "h;";
+    private const string HeadsFrom = "h:";
 
     /// <summary>The range of pairs and of writes under way.</summary>
     public const string PairsFrom = "e:";

@@ -57,7 +57,7 @@ public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
         var query = new TableQuery(
             tenant,
             string.CompareOrdinal(start, from) > 0 ? start : from,
-            prefix.Length == 0 ? ObjectRows.HeadsBefore : from + '\uffff',
+            from[..^1] + (char)(from[^1] + 1),
             limit + 1,
             ObjectRows.HeadColumns);
         var (rows, hasMore) = await PageAsync(query, limit, cancellationToken);

@@ -69,18 +69,33 @@ public sealed partial class ObjectWriter(
     public async Task<Changed> ChangeAsync(string tenant, Change change, CancellationToken cancellationToken)
     {
         string[] writes = change.Added is { } added ? [change.ObjectId, added.TargetId] : [change.ObjectId];
-        using var lane = await lanes.EnterAsync(tenant, writes, cancellationToken);
-        for (var attempt = 0; attempt < AttemptsMax; attempt++)
+        var uploaded = change.Content?.Uploaded;
+        try
         {
-            if (await TryChangeAsync(tenant, change, cancellationToken) is { } changed)
+            using var lane = await lanes.EnterAsync(tenant, writes, cancellationToken);
+            for (var attempt = 0; attempt < AttemptsMax; attempt++)
             {
-                return changed;
+                if (await TryChangeAsync(tenant, change, cancellationToken) is { } changed)
+                {
+                    if (uploaded is not null && uploaded.Blob != changed.Version.Content.Blob)
+                    {
+                        await contents.DiscardAsync(uploaded, cancellationToken);
+                    }
+
+                    return changed;
+                }
+
+                await Task.Delay(Backoff(attempt), time, cancellationToken);
             }
 
-            await Task.Delay(Backoff(attempt), time, cancellationToken);
+            throw ApiException.Unavailable();
         }
-
-        throw ApiException.Unavailable();
+        catch (Exception exception) when (uploaded is not null && exception is ApiException or UploadCommittedException)
+        {
+            // Refused for certain. After a storage failure it may have been written all the same, so then the blob must stay.
+            await contents.DiscardAsync(uploaded!, cancellationToken);
+            throw;
+        }
     }
 
     /// <summary>Brings a write to the objects that it has not reached yet. Safe to repeat, and to run twice at once.</summary>
@@ -245,6 +260,11 @@ public sealed partial class ObjectWriter(
         switch (change.Content)
         {
             case null:
+                if (change.Added is { IsVerified: true })
+                {
+                    await contents.VerifyAsync(tenant, graph.Origin.Current.Content, cancellationToken);
+                }
+
                 return await contents.ExtendAsync(tenant, graph.Origin.Current.Content, needed, cancellationToken);
             case { Uploaded: null } content:
                 var pointer = ContentStore.PointerTo(content.Bytes.Span, needed);

@@ -44,10 +44,15 @@ public sealed class ObjectsFunction(ApiGate gate, ObjectStore objects, ObjectWri
         RequireId(id);
         new QueryParameters(request).ThrowIfInvalid();
         var contentType = ReadContentType(request);
+        var digest = ContentDigest.Read(request);
 
         var body = await ReceivedContent.ReceiveAsync(request, cancellationToken);
         var content = new NewContent(contentType, body.Small, null, []);
-        if (!body.IsWhole)
+        if (body.IsWhole)
+        {
+            ContentDigest.Require(digest, ContentStore.PointerTo(body.Small.Span, Dimensions.Home).Sha256);
+        }
+        else
         {
             // Before gigabytes are taken in: would the write be refused anyway, and which dimensions want the content?
             var now = time.GetUtcNow();
@@ -57,13 +62,18 @@ public sealed class ObjectsFunction(ApiGate gate, ObjectStore objects, ObjectWri
             var (uploaded, missing) = await contents.UploadAsync(
                 caller.Tenant, body.Small, request.Body, graph.DimensionsNeeded(now), cancellationToken);
             content = new NewContent(contentType, default, uploaded, missing);
+            try
+            {
+                ContentDigest.Require(digest, uploaded.Sha256);
+            }
+            catch (ApiException)
+            {
+                await contents.DiscardAsync(uploaded, cancellationToken);
+                throw;
+            }
         }
 
         var changed = await writer.ChangeAsync(caller.Tenant, new Change(id, Check, content), cancellationToken);
-        if (content.Uploaded is not null && content.Uploaded.Blob != changed.Version.Content.Blob)
-        {
-            await contents.DiscardAsync(content.Uploaded, cancellationToken);
-        }
 
         request.HttpContext.Response.Headers.ETag = changed.Version.ETag;
         return Json.Result(

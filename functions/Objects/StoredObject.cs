@@ -23,7 +23,7 @@ public static partial class ObjectLimits
     public const int ComponentObjectsMax = 2_000;
 
     /// <summary>What an object id must be.</summary>
-    public const string IdExpected = "must be 1 to 128 letters, digits, _, -, . or ~, starting with a letter or digit";
+    public const string IdExpected = "must be 1 to 128 letters, digits, _, - or ., starting with a letter or digit";
 
     /// <summary>Whether a text can be an object's id.</summary>
     public static bool IsId(string text) => IdForm().IsMatch(text);
@@ -31,7 +31,7 @@ public static partial class ObjectLimits
     /// <summary>Says what an object id must be when a text is none, else null.</summary>
     public static string? CheckId(string text) => IsId(text) ? null : IdExpected;
 
-    [GeneratedRegex(@"\A[A-Za-z0-9][A-Za-z0-9_.~-]{0,127}\z")]
+    [GeneratedRegex(@"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\z")]
     private static partial Regex IdForm();
 }
 

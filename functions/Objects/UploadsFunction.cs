@@ -97,22 +97,12 @@ public sealed class UploadsFunction(
         try
         {
             var changed = await writer.ChangeAsync(caller.Tenant, new Change(id, Check, content, Also: CommittedAsync), cancellationToken);
-            if (content.Uploaded is not null && content.Uploaded.Blob != changed.Version.Content.Blob)
-            {
-                await contents.DiscardAsync(content.Uploaded, cancellationToken);
-            }
-
             await uploads.DiscardAsync(caller.Tenant, upload, cancellationToken);
             return Answer(request, ObjectView.From(changed.Version, changed.FirstVersion, changed.SyncedTo), changed.Version.ETag, changed.IsNew);
         }
         catch (UploadCommittedException taken)
         {
             // Another commit of this upload was first: both get its answer.
-            if (content.Uploaded is not null)
-            {
-                await contents.DiscardAsync(content.Uploaded, cancellationToken);
-            }
-
             return await RepeatAsync(request, caller, id, taken.Version, cancellationToken);
         }
 
@@ -157,7 +147,7 @@ public sealed class UploadsFunction(
         {
             var bytes = new byte[source.Properties.Length];
             await source.Stream.ReadExactlyAsync(bytes, cancellationToken);
-            RequireHash(sha256, ContentStore.PointerTo(bytes, Dimensions.Home).Sha256);
+            ContentDigest.Require("sha256", sha256, ContentStore.PointerTo(bytes, Dimensions.Home).Sha256);
             return new NewContent(type, bytes, null, []);
         }
 
@@ -167,7 +157,7 @@ public sealed class UploadsFunction(
         var (uploaded, missing) = await contents.UploadAsync(tenant, default, source.Stream, graph.DimensionsNeeded(now), cancellationToken);
         try
         {
-            RequireHash(sha256, uploaded.Sha256);
+            ContentDigest.Require("sha256", sha256, uploaded.Sha256);
         }
         catch (ApiException)
         {
@@ -191,13 +181,5 @@ public sealed class UploadsFunction(
     {
         request.HttpContext.Response.Headers.ETag = etag;
         return Json.Result(view, isNew ? StatusCodes.Status201Created : StatusCodes.Status200OK);
-    }
-
-    private static void RequireHash(string? expected, string actual)
-    {
-        if (expected is not null && !string.Equals(expected, actual, StringComparison.OrdinalIgnoreCase))
-        {
-            throw ApiException.ContentMismatch("sha256", actual);
-        }
     }
 }

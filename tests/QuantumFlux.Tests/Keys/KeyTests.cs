@@ -138,6 +138,21 @@ public sealed class KeyTests
         (await client.GetAsync(Probe)).Expect(HttpStatusCode.OK);
     }
 
+    [Fact]
+    public async Task AnAdministratorKeepsTheKeysOfOtherAccounts()
+    {
+        var app = await TestApp.SharedAsync;
+        var client = await app.TenantAsync();
+        var stranger = await app.TenantAsync();
+
+        var listed = (await app.Admin.GetAsync($"{Path}?account_id={client.Account}")).Expect(HttpStatusCode.OK).Json.GetProperty("keys")[0];
+        (await stranger.GetAsync($"{Path}?account_id={client.Account}")).ExpectError(HttpStatusCode.Forbidden, "INSUFFICIENT_PERMISSIONS");
+        (await stranger.PostAsync(Revoke, new { key = client.Key, account_id = client.Account })).ExpectError(HttpStatusCode.Forbidden, "INSUFFICIENT_PERMISSIONS");
+        (await app.Admin.PostAsync(Revoke, new { key_id = listed.GetProperty("key_id").GetString(), account_id = client.Account })).Expect(HttpStatusCode.OK);
+
+        (await client.GetAsync(Probe)).ExpectError(HttpStatusCode.Unauthorized, "INVALID_API_KEY");
+    }
+
     [Theory]
     [InlineData("QFlux-Token", "Bearer {0}")]
     [InlineData("qflux-token", "bearer {0}")]

@@ -59,6 +59,23 @@ public sealed class ObjectTests
         }
     }
 
+    [Theory]
+    [InlineData(10)]
+    [InlineData(500_000)]
+    public async Task ContentIsCheckedAgainstItsDigest(int size)
+    {
+        var client = await (await TestApp.SharedAsync).TenantAsync();
+        var content = new byte[size];
+        var digest = $"sha-256=:{Convert.ToBase64String(SHA256.HashData(content))}:";
+
+        (await client.PutObjectAsync("thing", content.Append((byte)1).ToArray(), ("Content-Digest", digest)))
+            .ExpectError(HttpStatusCode.UnprocessableEntity, "CONTENT_MISMATCH");
+        (await client.PutObjectAsync("thing", content, ("Content-Digest", "sha-256=:abc:"))).ExpectError(HttpStatusCode.BadRequest, "INVALID_PARAMETERS");
+        (await client.GetObjectAsync("thing")).ExpectError(HttpStatusCode.NotFound, "RESOURCE_NOT_FOUND");
+        (await client.PutObjectAsync("thing", content, ("Content-Digest", $"md5=:AAAA:, {digest}"))).Expect(HttpStatusCode.Created);
+        Assert.Equal(digest, (await client.GetObjectAsync("thing")).Header("Repr-Digest"));
+    }
+
     [Fact]
     public async Task AChunkedWriteNeedsNoLength()
     {
@@ -187,8 +204,8 @@ public sealed class ObjectTests
     public async Task AListWalksAllObjectsInOrder()
     {
         var client = await (await TestApp.SharedAsync).TenantAsync();
-        string[] ids = ["a", "b1", "b2", "b3", "c", "~"];
-        foreach (var id in ids.Where(id => id != "~"))
+        string[] ids = ["a", "b1", "b2", "b3", "c"];
+        foreach (var id in ids)
         {
             (await client.PutObjectAsync(id, id)).Expect(HttpStatusCode.Created);
         }
