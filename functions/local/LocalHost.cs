@@ -28,7 +28,7 @@ public static class LocalHost
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = settings.Folders.Root ?? AppContext.BaseDirectory });
         builder.Configuration.AddConfiguration(settings.Configuration);
-        builder.Logging.AddConfiguration(settings.Configuration.GetSection("Logging")).AddSimpleConsole(console => console.SingleLine = true);
+        builder.Logging.AddConfiguration(settings.Configuration.GetSection("Logging")).AddSimpleConsole();
         builder.WebHost.UseKestrelCore().ConfigureKestrel(server =>
         {
             server.AddServerHeader = false;
@@ -41,8 +41,8 @@ public static class LocalHost
             builder.WebHost.UseUrls([.. DefaultAddresses()]);
         }
 
-        builder.Services.AddSingleton(OpenStorage(settings.Configuration, storage));
-        builder.Services.AddQuantumFlux(settings.Configuration);
+        builder.Services.AddSingleton(OpenStorage(builder.Configuration, storage));
+        builder.Services.AddQuantumFlux(builder.Configuration);
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.TryAddSingleton(new FunctionRoutes(typeof(FunctionRoutes).Assembly));
         builder.Services.AddSingleton<TimerLoop>();
@@ -70,9 +70,13 @@ public static class LocalHost
                 $"{exception.Message} Perhaps another QuantumFlux or Functions host runs. Stop it, or choose another address: --urls http://127.0.0.1:{Port + 1}",
                 exception);
         }
-        catch (Exception exception) when (exception is FormatException or SocketException)
+        catch (Exception exception) when (exception is FormatException or SocketException or ArgumentOutOfRangeException)
         {
-            throw new LocalHostException($"The host cannot listen on {app.Configuration[WebHostDefaults.ServerUrlsKey]}: {exception.Message}", exception);
+            throw CannotListen(app, exception.Message, exception);
+        }
+        catch (InvalidOperationException exception) when (app.Configuration[WebHostDefaults.ServerUrlsKey]?.Contains("https:", StringComparison.OrdinalIgnoreCase) is true)
+        {
+            throw CannotListen(app, "it has no certificate, so use http.", exception);
         }
     }
 
@@ -123,6 +127,9 @@ public static class LocalHost
             // The client left; there is nobody to answer.
         }
     }
+
+    private static LocalHostException CannotListen(WebApplication app, string reason, Exception exception) =>
+        new($"The host cannot listen on {app.Configuration[WebHostDefaults.ServerUrlsKey]}: {reason}", exception);
 
     private static StorageAccounts OpenStorage(IConfiguration configuration, StorageAddress main)
     {

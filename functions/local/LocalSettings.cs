@@ -13,10 +13,10 @@ public sealed class LocalHostException(string message, Exception? innerException
 /// <param name="IsEphemeral">True when storage is in memory and goes with the process.</param>
 public sealed record LocalSettings(LocalFolders Folders, IConfigurationRoot Configuration, bool IsEphemeral)
 {
-    /// <summary>The key that <see cref="DevelopmentKey"/> is the default of.</summary>
+    /// <summary>The setting with the first key; here its default is <see cref="DevelopmentKey"/>.</summary>
     public const string BootstrapKeySetting = "QuantumFlux:BootstrapKey";
 
-    /// <summary>The key that signs what clients bring back to the service, 32 bytes in Base64.</summary>
+    /// <summary>The setting with the key that signs what clients bring back to the service, 32 bytes in Base64.</summary>
     public const string MasterKeySetting = "QuantumFlux:MasterKey";
 
     /// <summary>The key that the specification prints. Everybody knows it, so only the local host accepts it.</summary>
@@ -58,6 +58,9 @@ public sealed record LocalSettings(LocalFolders Folders, IConfigurationRoot Conf
                 ["Logging:LogLevel:Default"] = "Information",
                 ["Logging:LogLevel:Microsoft"] = "Warning",
                 ["Logging:LogLevel:Azure"] = "Warning",
+
+                // It logs a failed start with a stack trace before the exception reaches Program, which has a sentence for it.
+                ["Logging:LogLevel:Microsoft.Extensions.Hosting.Internal.Host"] = "Critical",
             })
             .AddInMemoryCollection(folders.Root is { } root ? ReadFile(Path.Combine(root, "local.settings.json")) : [])
             .AddEnvironmentVariables()
@@ -130,7 +133,7 @@ public sealed record LocalSettings(LocalFolders Folders, IConfigurationRoot Conf
 
 /// <summary>The command line, taken apart.</summary>
 /// <param name="IsEphemeral">Whether <c>--ephemeral</c> was among the arguments.</param>
-/// <param name="Settings">The settings, later ones first served.</param>
+/// <param name="Settings">The settings by name; one that is given twice has its last value.</param>
 public sealed record LocalArguments(bool IsEphemeral, IReadOnlyDictionary<string, string?> Settings)
 {
     private const string Usage =
