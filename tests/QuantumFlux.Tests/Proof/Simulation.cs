@@ -37,7 +37,7 @@ public sealed class Simulation
     private const string Tenant = "acc_simulation-live";
     private const int OwnAccountDimension = 7;
 
-    private static readonly AsyncLocal<Instance?> Serving = new();
+    private static readonly AsyncLocal<Instance?> _serving = new();
 
     private readonly Random _random;
     private readonly SimulationContext _context;
@@ -84,7 +84,7 @@ public sealed class Simulation
 
     private async ValueTask<MemoryFault> NetworkAsync(string operation, MemoryMoment moment)
     {
-        if (Serving.Value is not { } instance)
+        if (_serving.Value is not { } instance)
         {
             return MemoryFault.None;
         }
@@ -182,7 +182,7 @@ public sealed class Simulation
 
     private static async Task ServeAsync(Instance instance, Func<Instance, Task> act)
     {
-        Serving.Value = instance;
+        _serving.Value = instance;
         try
         {
             await act(instance);
