@@ -65,7 +65,6 @@ public sealed record CreateEntanglement(
         IsTemporal ? now + Pair.TemporalLifetime : null,
         0,
         0,
-        false,
         PairStatistics.None,
         null,
         null);
@@ -76,8 +75,8 @@ public static class Entanglement
 {
     public const string Prefix = "ent_";
 
-    /// <summary>The pairs that wait for a write under way: those that hang together with the written object and have an older version.</summary>
-    public static IReadOnlySet<string> Lagging(IReadOnlyList<Pair> pairs, IReadOnlyList<WriteUnderWay> underWay)
+    /// <summary>The pairs that wait for a write under way: those that hang together with an object that has it, and have an older version themselves.</summary>
+    public static IReadOnlySet<string> Lagging(IReadOnlyList<Pair> pairs, IReadOnlyList<WriteUnderWay> underWay, DateTimeOffset now)
     {
         var lagging = new HashSet<string>(StringComparer.Ordinal);
         if (underWay.Count == 0)
@@ -86,12 +85,14 @@ public static class Entanglement
         }
 
         var byObject = pairs
-            .Where(pair => pair.Status == PairStatus.Active)
+            .Where(pair => pair.StatusAt(now) == PairStatus.Active)
             .SelectMany(pair => new[] { (Id: pair.SourceId, pair), (Id: pair.TargetId, pair) })
             .ToLookup(entry => entry.Id, entry => entry.pair, StringComparer.Ordinal);
         foreach (var write in underWay)
         {
-            var reached = new HashSet<string>(StringComparer.Ordinal) { write.OriginId };
+            var reached = write.ObjectIds
+                .Where((id, index) => index == 0 || byObject[id].Any(pair => pair.SyncedVersion >= write.Version))
+                .ToHashSet(StringComparer.Ordinal);
             var open = new Queue<string>(reached);
             while (open.TryDequeue(out var id))
             {

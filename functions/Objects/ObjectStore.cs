@@ -18,7 +18,7 @@ public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
 
     /// <summary>The heads of several objects, in the order of the ids; null where there is none. One storage request each, some at once.</summary>
     public Task<IReadOnlyList<ObjectHead?>> FindAsync(string tenant, IReadOnlyList<string> objectIds, CancellationToken cancellationToken) =>
-        FindEachAsync(objectIds, id => FindAsync(tenant, id, cancellationToken), cancellationToken);
+        FindEachAsync(objectIds, id => FindAsync(tenant, id, cancellationToken));
 
     /// <summary>An older version by its number. Two storage requests at once.</summary>
     /// <returns>The version, or null when the object does not exist or never had it.</returns>
@@ -153,7 +153,7 @@ public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
 
     /// <summary>Several entanglements that live, in the order of the ids; null where there is none. One storage request each, some at once.</summary>
     public Task<IReadOnlyList<Pair?>> FindLivingPairsAsync(string tenant, IReadOnlyList<string> pairIds, CancellationToken cancellationToken) =>
-        FindEachAsync(pairIds, id => FindLivingPairAsync(tenant, id, cancellationToken), cancellationToken);
+        FindEachAsync(pairIds, id => FindLivingPairAsync(tenant, id, cancellationToken));
 
     /// <summary>Every entanglement that is not dissolved, oldest first, and every write under way. One storage request for each thousand of them.</summary>
     public async Task<(IReadOnlyList<Pair> Pairs, IReadOnlyList<WriteUnderWay> UnderWay)> ListPairsAsync(string tenant, CancellationToken cancellationToken)
@@ -184,6 +184,11 @@ public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
         return (pairs, underWay);
     }
 
+    /// <summary>The writes that have not reached every object they must move. One storage request: they are few, and soon over.</summary>
+    public async Task<IReadOnlyList<WriteUnderWay>> ListUnderWayAsync(string tenant, CancellationToken cancellationToken) =>
+        [.. (await _tables.QueryAsync(ObjectRows.Table, new TableQuery(tenant, ObjectRows.UnderWayFrom, ObjectRows.UnderWayBefore), cancellationToken))
+            .Rows.Select(ObjectRows.ParseUnderWay)];
+
     // Versions of a deleted object of the same name may wait for their removal: they are not this object's.
     private static ObjectVersion? Existing(ObjectHead? head, ObjectVersion? version) =>
         head is not null && version?.Version >= head.FirstVersion ? version : null;
@@ -206,16 +211,15 @@ public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
         return [.. (await _tables.QueryAsync(ObjectRows.Table, query, cancellationToken)).Rows.Select(row => row.Key)];
     }
 
-    private static async Task<IReadOnlyList<T?>> FindEachAsync<T>(
-        IReadOnlyList<string> ids, Func<string, Task<T?>> find, CancellationToken cancellationToken)
+    private static async Task<IReadOnlyList<T?>> FindEachAsync<T>(IReadOnlyList<string> ids, Func<string, Task<T?>> find)
         where T : class
     {
-        var found = new T?[ids.Count];
-        await Parallel.ForAsync(
-            0,
-            ids.Count,
-            new ParallelOptions { MaxDegreeOfParallelism = ReadsAtOnceMax, CancellationToken = cancellationToken },
-            async (index, _) => found[index] = await find(ids[index]));
+        var found = new List<T?>(ids.Count);
+        foreach (var some in ids.Chunk(ReadsAtOnceMax))
+        {
+            found.AddRange(await Task.WhenAll(some.Select(find)));
+        }
+
         return found;
     }
 }

@@ -103,21 +103,17 @@ public sealed partial class ObjectWriter(
     {
         for (var attempt = 0; attempt < AttemptsMax; attempt++)
         {
+            // Without a graph it was overtaken: newer writes cover all that this one would have reached.
             var now = time.GetUtcNow();
-            var graph = await LoadAsync(tenant, write.OriginId, null, now, cancellationToken);
-            if (graph.Origin.Current.Version == write.Version)
+            var graph = await ObjectGraph.LoadAsync(write, now, ids => objects.FindAsync(tenant, ids, cancellationToken));
+            var moved = graph?.Steps.Select(step => step.ObjectId).Where(id => graph.Head(id).Current.Version >= write.Version).ToHashSet(StringComparer.Ordinal);
+            if (graph is null || await MoveRestAsync(tenant, graph, moved!, graph.Origin.Current, now, cancellationToken))
             {
-                var moved = graph.Steps.Select(step => step.ObjectId).Where(id => graph.Head(id).Current.Version >= write.Version).ToHashSet(StringComparer.Ordinal);
-                if (!await MoveRestAsync(tenant, graph, moved, graph.Origin.Current, now, cancellationToken))
-                {
-                    await Task.Delay(Backoff(attempt), time, cancellationToken);
-                    continue;
-                }
+                await RemoveAsync(tenant, write, cancellationToken);
+                return;
             }
 
-            // Done, or overtaken by a newer write, whose own record covers all that this one would have reached.
-            await _tables.WriteAsync(ObjectRows.Table, [TableAction.Delete(tenant, ObjectRows.UnderWayKey(write.Version), "*")], cancellationToken);
-            return;
+            await Task.Delay(Backoff(attempt), time, cancellationToken);
         }
     }
 
@@ -134,10 +130,11 @@ public sealed partial class ObjectWriter(
         graph.RefuseConflicts(now);
         lanes.Remember(tenant, graph);
 
-        var placement = await PlaceAsync(tenant, change, graph, now, cancellationToken);
+        var latest = graph.Latest(now);
+        var placement = await PlaceAsync(tenant, change, latest.Content, graph.DimensionsNeeded(now), cancellationToken);
         var version = graph.NextVersion(now);
-        var origin = new ObjectVersion(
-            change.ObjectId, version, placement.Pointer, change.Content?.ContentType ?? graph.Origin.Current.ContentType);
+        var origin = new ObjectVersion(change.ObjectId, version, placement.Pointer, change.Content?.ContentType ?? latest.ContentType);
+        var underWay = new WriteUnderWay(version, placement.Pointer.Sha256, [.. graph.Steps.Select(step => step.ObjectId)]);
         var fixedActions = placement.Actions
             .Concat(placement.Missing.Select(dimension => TableAction.Upsert(WorkItem.ForRepair(placement.Pointer, dimension).ToRow(tenant))))
             .Concat(change.Also is null ? [] : await change.Also(version))
@@ -148,7 +145,7 @@ public sealed partial class ObjectWriter(
         var isWide = wave.Steps.Count < graph.Steps.Count;
         if (isWide)
         {
-            fixedActions.Add(TableAction.Insert(ObjectRows.UnderWayRow(tenant, new WriteUnderWay(change.ObjectId, version))));
+            fixedActions.Add(TableAction.Insert(ObjectRows.UnderWayRow(tenant, underWay)));
             wave = Wave.Select(graph, graph.Steps, moved, change.Added, now, fixedActions);
         }
 
@@ -157,7 +154,7 @@ public sealed partial class ObjectWriter(
             await work.AnnounceAsync(tenant, cancellationToken);
         }
 
-        var sent = await SendAsync(tenant, graph, wave, change.Added, origin, isWide, fixedActions, now, isFirst: true, cancellationToken);
+        var sent = await SendAsync(tenant, graph, wave, change.Added, origin, fixedActions, now, isFirst: true, cancellationToken);
         if (sent is null)
         {
             return null;
@@ -171,7 +168,7 @@ public sealed partial class ObjectWriter(
         moved.UnionWith(wave.Steps.Select(step => step.ObjectId));
         if (isWide)
         {
-            await FinishBestEffortAsync(tenant, graph, moved, origin, now, cancellationToken);
+            await FinishBestEffortAsync(tenant, graph, moved, origin, underWay, now, cancellationToken);
         }
 
         return new Changed(
@@ -254,18 +251,18 @@ public sealed partial class ObjectWriter(
             : null;
     }
 
-    private async Task<Placement> PlaceAsync(string tenant, Change change, ObjectGraph graph, DateTimeOffset now, CancellationToken cancellationToken)
+    private async Task<Placement> PlaceAsync(
+        string tenant, Change change, ContentPointer latest, IReadOnlyList<int> needed, CancellationToken cancellationToken)
     {
-        var needed = graph.DimensionsNeeded(now);
         switch (change.Content)
         {
             case null:
                 if (change.Added is { IsVerified: true })
                 {
-                    await contents.VerifyAsync(tenant, graph.Origin.Current.Content, cancellationToken);
+                    await contents.VerifyAsync(tenant, latest, cancellationToken);
                 }
 
-                return await contents.ExtendAsync(tenant, graph.Origin.Current.Content, needed, cancellationToken);
+                return await contents.ExtendAsync(tenant, latest, needed, cancellationToken);
             case { Uploaded: null } content:
                 var pointer = ContentStore.PointerTo(content.Bytes.Span, needed);
                 return await contents.PlaceRowsAsync(tenant, pointer, content.Bytes, needed, cancellationToken);
@@ -279,23 +276,40 @@ public sealed partial class ObjectWriter(
     }
 
     private async Task FinishBestEffortAsync(
-        string tenant, ObjectGraph graph, HashSet<string> moved, ObjectVersion origin, DateTimeOffset now, CancellationToken cancellationToken)
+        string tenant,
+        ObjectGraph graph,
+        HashSet<string> moved,
+        ObjectVersion origin,
+        WriteUnderWay underWay,
+        DateTimeOffset now,
+        CancellationToken cancellationToken)
     {
         // The write is durable and on record: whatever fails from here on, maintenance finishes it, and the caller is told that it took.
         try
         {
             if (await MoveRestAsync(tenant, graph, moved, origin, now, cancellationToken))
             {
-                await _tables.WriteAsync(ObjectRows.Table, [TableAction.Delete(tenant, ObjectRows.UnderWayKey(origin.Version), "*")], cancellationToken);
+                await RemoveAsync(tenant, underWay, cancellationToken);
             }
             else
             {
-                await FinishAsync(tenant, new WriteUnderWay(origin.ObjectId, origin.Version), cancellationToken);
+                await FinishAsync(tenant, underWay, cancellationToken);
             }
         }
         catch (Exception exception) when (exception is StorageException or ApiException or OperationCanceledException)
         {
             LogLeftUnderWay(exception, origin.Version);
+        }
+    }
+
+    // Another instance may have removed the record, and a write to other objects may have got the same number since: that one's record stays.
+    private async Task RemoveAsync(string tenant, WriteUnderWay write, CancellationToken cancellationToken)
+    {
+        var key = ObjectRows.UnderWayKey(write.Version);
+        if (await _tables.GetAsync(ObjectRows.Table, tenant, key, null, cancellationToken) is { } row
+            && ObjectRows.ParseUnderWay(row).ObjectIds[0] == write.ObjectIds[0])
+        {
+            await _tables.WriteAsync(ObjectRows.Table, [TableAction.Delete(tenant, key, row.ETag!)], cancellationToken);
         }
     }
 
@@ -306,7 +320,7 @@ public sealed partial class ObjectWriter(
         while (graph.Steps.Where(step => !moved.Contains(step.ObjectId)).ToList() is { Count: > 0 } rest)
         {
             var wave = Wave.Select(graph, rest, moved, null, now, []);
-            if (await SendAsync(tenant, graph, wave, null, origin, isWide: true, [], now, isFirst: false, cancellationToken) is null)
+            if (await SendAsync(tenant, graph, wave, null, origin, [], now, isFirst: false, cancellationToken) is null)
             {
                 return false;
             }
@@ -324,7 +338,6 @@ public sealed partial class ObjectWriter(
         Wave wave,
         Pair? added,
         ObjectVersion origin,
-        bool isWide,
         IReadOnlyList<TableAction> fixedActions,
         DateTimeOffset now,
         bool isFirst,
@@ -354,13 +367,13 @@ public sealed partial class ObjectWriter(
 
         foreach (var (pair, record) in pairs.Zip(records))
         {
-            var synced = Synced(pair, record, origin, isWide);
+            var synced = Synced(pair, record, origin);
             actions.Add(TableAction.Replace(ObjectRows.PairRow(tenant, synced), pair.RowETag!));
         }
 
         if (added is not null)
         {
-            added = added.Status == PairStatus.Active ? Synced(added, SyncRecord.None, origin, isWide) : added;
+            added = added.Status == PairStatus.Active ? Synced(added, SyncRecord.None, origin) : added;
             actions.Add(TableAction.Insert(ObjectRows.PairRow(tenant, added)));
         }
 
@@ -414,18 +427,17 @@ public sealed partial class ObjectWriter(
         return head.RowETag is null ? TableAction.Insert(row) : TableAction.Replace(row, head.RowETag);
     }
 
-    private static Pair Synced(Pair pair, SyncRecord record, ObjectVersion version, bool isWide) => pair with
+    private static Pair Synced(Pair pair, SyncRecord record, ObjectVersion version) => pair with
     {
         SyncedVersion = version.Version,
         SyncedBytes = version.Content.SizeBytes,
-        IsWide = isWide,
         Statistics = pair.Statistics.With(record).WithSync(version.Content.SizeBytes),
     };
 
     private double CoherenceOf(string tenant, Pair pair) => pair.Coherence(TimeSpan.Zero, ledger.Peek(tenant, pair.Id));
 
     private static TimeSpan Backoff(int attempt) =>
-        TimeSpan.FromMilliseconds(Math.Min(_backoffMax.TotalMilliseconds, Math.Pow(2, attempt)) * (0.5 + Random.Shared.NextDouble()));
+        TimeSpan.FromMilliseconds(Math.Min(_backoffMax.TotalMilliseconds, Math.Pow(2, attempt + 1)) * (0.5 + Random.Shared.NextDouble()));
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Version {Version} has not reached all entangled objects yet; maintenance finishes it.")]
     private partial void LogLeftUnderWay(Exception exception, long version);
@@ -448,6 +460,7 @@ public sealed partial class ObjectWriter(
             var pairIds = new HashSet<string>(StringComparer.Ordinal);
             var rows = fixedActions.Count + (added is null ? 0 : 1);
             var bytes = fixedActions.Sum(SizeOf) + RowBytes;
+            var stepsMin = added is null ? 1 : 2;
             foreach (var step in rest)
             {
                 var head = graph.Head(step.ObjectId);
@@ -464,8 +477,7 @@ public sealed partial class ObjectWriter(
 
                 rows += 2 + newPairs.Count;
                 bytes += (RowBytes * (2 + newPairs.Count)) + (LinkBytes * head.Links.Count);
-                // The objects of a new entanglement go together with it. What they and the largest content take fits with a margin.
-                if (steps.Count >= (added is null ? 1 : 2) && (rows > ITables.TransactionRowsMax || bytes > TransactionBytes))
+                if (steps.Count >= stepsMin && (rows > ITables.TransactionRowsMax || bytes > TransactionBytes))
                 {
                     break;
                 }

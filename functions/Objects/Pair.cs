@@ -32,7 +32,6 @@ public enum PairStatus
 /// <param name="ExpiresAt">When it ends by itself; null means never.</param>
 /// <param name="SyncedVersion">The version that both objects got with the last sync; 0 when there was none.</param>
 /// <param name="SyncedBytes">The size of that version.</param>
-/// <param name="IsWide">Whether more objects hang together than one transaction moves, so that writes may be under way.</param>
 /// <param name="Statistics">What it has done.</param>
 /// <param name="Dissolution">How it ended; null while it has not.</param>
 /// <param name="RowETag">The state of its row in storage; null when it is not stored yet.</param>
@@ -50,7 +49,6 @@ public sealed record Pair(
     DateTimeOffset? ExpiresAt,
     long SyncedVersion,
     long SyncedBytes,
-    bool IsWide,
     PairStatistics Statistics,
     Dissolution? Dissolution,
     string? RowETag)

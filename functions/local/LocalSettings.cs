@@ -22,19 +22,27 @@ public sealed record LocalSettings(LocalFolders Folders, IConfigurationRoot Conf
     /// <summary>The key that the specification prints. Everybody knows it, so only the local host accepts it.</summary>
     public const string DevelopmentKey = "qfx_live_47b89d3c92e1f5a6b8c4d7e9f2a3b5c8d1e4f6a9b2c5d8e1f4a7b0c3d6e9f2a5";
 
+    /// <summary>The setting with the folder for data; its default is <c>.azurite</c> in the repository.</summary>
+    public const string DataFolderSetting = "QuantumFlux:DataFolder";
+
     private const string StorageSetting = "AzureWebJobsStorage";
     private const int MasterKeyBytes = 32;
 
     /// <summary>The storage account that the settings name; null when it is the emulator, which the host then starts.</summary>
     /// <exception cref="LocalHostException">The setting is incomplete.</exception>
-    public StorageAddress? Storage
+    public StorageAddress? Storage => Configured is { IsEmulator: false } address && !IsEphemeral ? address : null;
+
+    /// <summary>The ports on which the emulator answers, or is to answer: the well-known ones, or those of an emulator's connection string.</summary>
+    /// <exception cref="LocalHostException">The setting is incomplete.</exception>
+    public StorageAddress Emulator => Configured is { IsEmulator: true } address ? address : StorageAddress.Emulator();
+
+    private StorageAddress? Configured
     {
         get
         {
             try
             {
-                var address = StorageAddress.FromConfiguration(Configuration, StorageSetting);
-                return address == StorageAddress.Emulator() || IsEphemeral ? null : address;
+                return StorageAddress.FromConfiguration(Configuration, StorageSetting);
             }
             catch (FormatException exception)
             {
@@ -66,6 +74,11 @@ public sealed record LocalSettings(LocalFolders Folders, IConfigurationRoot Conf
             .AddEnvironmentVariables()
             .AddInMemoryCollection(arguments.Settings)
             .Build();
+
+        if (configuration[DataFolderSetting] is { Length: > 0 } data)
+        {
+            folders = folders with { Data = Path.GetFullPath(data) };
+        }
 
         if (string.IsNullOrEmpty(configuration[MasterKeySetting]))
         {

@@ -24,12 +24,12 @@ public sealed class StorageBudgetTests
         await CostsAsync(2, () => client.GetAsync("/api/v3/quantum/objects/a/versions"));
         string? id = null;
         await CostsAsync(3, async () => id = (await client.EntangleAsync("a", "b")).Expect(HttpStatusCode.OK).Json.GetProperty("entanglement_id").GetString());
-        await CostsAsync(1, () => client.GetAsync($"/api/v3/quantum/entangle/{id}"));
+        await CostsAsync(2, () => client.GetAsync($"/api/v3/quantum/entangle/{id}"));
         await CostsAsync(1, () => client.GetAsync("/api/v3/quantum/entangle?status=active"));
         await CostsAsync(4, () => client.PutObjectAsync("a", "with a partner"));
         await CostsAsync(1, () => client.GetObjectAsync("b"));
         await CostsAsync(2, () => client.EntangleAsync("a", "b"));
-        await CostsAsync(5, () => client.DeleteAsync($"/api/v3/quantum/entangle/{id}?backup=true"));
+        await CostsAsync(6, () => client.DeleteAsync($"/api/v3/quantum/entangle/{id}?backup=true"));
         await CostsAsync(3, () => client.DeleteAsync("/api/v3/quantum/objects/warm"));
 
         time.Advance(TimeSpan.FromSeconds(5));

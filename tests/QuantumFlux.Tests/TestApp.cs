@@ -1,5 +1,3 @@
-using System.Net.Http.Json;
-using System.Text.Json;
 using Azure.Core.Pipeline;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
@@ -85,18 +83,8 @@ public sealed class TestApp : IAsyncDisposable
         KeyAsync($"acc_{Guid.NewGuid():N}", environment, tier, scopes);
 
     /// <summary>A client with another key of an account.</summary>
-    public async Task<TestClient> KeyAsync(string account, string environment, string tier = "enterprise", string[]? scopes = null)
-    {
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/api/v3/auth/keys")
-        {
-            Content = JsonContent.Create(new { name = "test", environment, tier, account_id = account, scopes = scopes ?? ["read", "write", "keys"] }),
-        };
-        request.Headers.Add("QFlux-Token", $"Bearer {_adminKey}");
-        using var response = await Http.SendAsync(request);
-        var body = await response.Content.ReadFromJsonAsync<JsonElement>();
-        Assert.True(response.IsSuccessStatusCode, body.ToString());
-        return ClientWith(body.GetProperty("key").GetString()!, account);
-    }
+    public async Task<TestClient> KeyAsync(string account, string environment, string tier = "enterprise", string[]? scopes = null) =>
+        ClientWith((await Admin.NewKeyAsync(account, environment, tier, scopes)).Key, account);
 
     /// <summary>A client with the key that opens the app.</summary>
     public TestClient Admin => ClientWith(_adminKey, "admin");

@@ -1,4 +1,5 @@
 using QuantumFlux.Local;
+using QuantumFlux.Storage;
 
 namespace QuantumFlux.Tests.Local;
 
@@ -11,6 +12,28 @@ public sealed class LocalSettingsTests : IDisposable
     public LocalSettingsTests() => File.WriteAllText(Path.Combine(_root, "QuantumFlux.slnx"), "<Solution />");
 
     public void Dispose() => Directory.Delete(_root, recursive: true);
+
+    [Fact]
+    public void AnEmulatorOnOtherPortsIsStartedThere()
+    {
+        var address = StorageAddress.Emulator(blobPort: 20000, tablePort: 20002);
+
+        var settings = LocalSettings.Read(["--AzureWebJobsStorage", address.ToConnectionString()!], Folders);
+
+        Assert.Null(settings.Storage);
+        Assert.Equal(address, settings.Emulator);
+    }
+
+    [Fact]
+    public void TheDataFolderCanBeAnother()
+    {
+        var data = Path.Combine(_root, "elsewhere");
+
+        var settings = LocalSettings.Read(["--QuantumFlux:DataFolder", data], Folders);
+
+        Assert.Equal(data, settings.Folders.Data);
+        Assert.True(File.Exists(Path.Combine(data, "master-key")));
+    }
 
     [Fact]
     public void TheCommandLineWinsOverTheEnvironmentAndThatOverTheFile()
@@ -96,6 +119,7 @@ public sealed class LocalSettingsTests : IDisposable
         Assert.Equal("real", LocalSettings.Read(["--AzureWebJobsStorage__accountName", "real"], Folders).Storage?.AccountName);
         Assert.Null(LocalSettings.Read(["--AzureWebJobsStorage", "UseDevelopmentStorage=true"], Folders).Storage);
         Assert.Null(LocalSettings.Read(["--AzureWebJobsStorage", "real", "--ephemeral"], Folders).Storage);
+        Assert.Equal(StorageAddress.Emulator(), LocalSettings.Read([], Folders).Emulator);
     }
 
     [Fact]
