@@ -8,8 +8,8 @@ public sealed class SimulationTests(ITestOutputHelper output)
 {
     [Theory]
     [InlineData(Shape.Few, 200)]
-    [InlineData(Shape.Hub, 40)]
-    [InlineData(Shape.Chain, 40)]
+    [InlineData(Shape.Hub, 120)]
+    [InlineData(Shape.Chain, 60)]
     [InlineData(Shape.TwoHubs, 40)]
     public void WhateverFailsAndWheneverNothingAcknowledgedIsLostAndNoPartnerLags(Shape shape, int seeds)
     {
