@@ -75,10 +75,13 @@ public static class Entanglement
 {
     public const string Prefix = "ent_";
 
-    /// <summary>The pairs that wait for a write under way: those that hang together with an object that has it, and have an older version themselves.</summary>
-    public static IReadOnlySet<string> Lagging(IReadOnlyList<Pair> pairs, IReadOnlyList<WriteUnderWay> underWay, DateTimeOffset now)
+    /// <summary>
+    /// The pairs that wait for a write under way, each with the oldest such write: those that hang together with an object that has it, and have an
+    /// older version themselves.
+    /// </summary>
+    public static IReadOnlyDictionary<string, WriteUnderWay> Lagging(IReadOnlyList<Pair> pairs, IReadOnlyList<WriteUnderWay> underWay, DateTimeOffset now)
     {
-        var lagging = new HashSet<string>(StringComparer.Ordinal);
+        var lagging = new Dictionary<string, WriteUnderWay>(StringComparer.Ordinal);
         if (underWay.Count == 0)
         {
             return lagging;
@@ -88,7 +91,7 @@ public static class Entanglement
             .Where(pair => pair.StatusAt(now) == PairStatus.Active)
             .SelectMany(pair => new[] { (Id: pair.SourceId, pair), (Id: pair.TargetId, pair) })
             .ToLookup(entry => entry.Id, entry => entry.pair, StringComparer.Ordinal);
-        foreach (var write in underWay)
+        foreach (var write in underWay.OrderBy(write => write.Version))
         {
             var reached = write.ObjectIds
                 .Where((id, index) => index == 0 || byObject[id].Any(pair => pair.SyncedVersion >= write.Version))
@@ -100,7 +103,7 @@ public static class Entanglement
                 {
                     if (pair.SyncedVersion < write.Version)
                     {
-                        lagging.Add(pair.Id);
+                        lagging.TryAdd(pair.Id, write);
                     }
 
                     var other = pair.SourceId == id ? pair.TargetId : pair.SourceId;

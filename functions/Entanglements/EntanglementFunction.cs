@@ -92,7 +92,7 @@ public sealed class EntanglementFunction(
         var (pairs, underWay) = await objects.ListPairsAsync(caller.Tenant, cancellationToken);
         var lagging = Entanglement.Lagging(pairs, underWay, now);
         var matching = pairs
-            .Select(pair => (Pair: pair, Status: lagging.Contains(pair.Id) ? PairStatus.Pending : pair.StatusAt(now)))
+            .Select(pair => (Pair: pair, Status: lagging.ContainsKey(pair.Id) ? PairStatus.Pending : pair.StatusAt(now)))
             .Where(entry => (status is null || Entanglement.Word(entry.Status) == status) && entry.Pair.Strength >= (strengthMin ?? 0))
             .ToList();
 
@@ -125,10 +125,10 @@ public sealed class EntanglementFunction(
         if (status == PairStatus.Active && (await ask).Count > 0)
         {
             var (pairs, underWay) = await objects.ListPairsAsync(caller.Tenant, cancellationToken);
-            if (Entanglement.Lagging(pairs, underWay, now).Contains(pair.Id))
+            if (Entanglement.Lagging(pairs, underWay, now).TryGetValue(pair.Id, out var oldest))
             {
                 status = PairStatus.Pending;
-                unsyncedFor = now - VersionNumber.ToMoment(underWay.Min(write => write.Version));
+                unsyncedFor = now - VersionNumber.ToMoment(oldest.Version);
             }
         }
 

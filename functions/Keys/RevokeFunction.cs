@@ -38,8 +38,8 @@ public sealed class RevokeFunction(ApiGate gate, KeyStore keys)
 
         caller.RequireAccount(account);
         var revoked = keyId is not null
-            ? Ids.IsWellFormed(keyId, "key_") ? await keys.RevokeAsync(account, keyId, cancellationToken) : null
-            : await keys.RevokeSecretAsync(account, secret!, cancellationToken);
+            ? Ids.IsWellFormed(keyId, "key_") ? await keys.RevokeAsync(account, keyId, caller.MayKeep, cancellationToken) : null
+            : await keys.RevokeSecretAsync(account, secret!, caller.MayKeep, cancellationToken);
         return revoked is null
             ? throw ApiException.NotFound(keyId is not null ? "key_id" : "key", "API key")
             : Json.Result(new RevokedView(revoked.KeyId, "revoked", revoked.RevokedAt!.Value));

@@ -62,14 +62,15 @@ public sealed class ObjectGraph(string origin, IReadOnlyDictionary<string, Objec
     public long NextVersion(DateTimeOffset now) => Math.Max(VersionNumber.At(now), heads.Values.Max(head => head.Current.Version) + 1);
 
     /// <summary>
-    /// Refuses a write that would reach the target of a one-way pair in any way but through that pair.
+    /// Refuses a write that would reach the target of a one-way pair in any way but through that pair. A one-way pair that is added against one that is
+    /// there is no such write: its source keeps its content.
     /// </summary>
     /// <exception cref="ApiException">409 <c>QUANTUM_CONFLICT</c>, naming the pair.</exception>
     public void RefuseConflicts(DateTimeOffset now)
     {
         foreach (var step in steps)
         {
-            if (Head(step.ObjectId).Links.FirstOrDefault(link => link.Feeds(now) && link.PairId != step.Via?.PairId) is { } feeding)
+            if (Head(step.ObjectId).Links.FirstOrDefault(link => link.Feeds(now) && link.PairId != step.Via?.PairId && !IsOpposite(step, link)) is { } feeding)
             {
                 throw ApiException.QuantumConflict(
                     "The write would reach the target of a one-way entanglement, which takes writes from its source alone",
@@ -89,6 +90,9 @@ public sealed class ObjectGraph(string origin, IReadOnlyDictionary<string, Objec
                 new Dictionary<string, object?> { ["limit"] = ObjectLimits.ComponentObjectsMax });
         }
     }
+
+    private bool IsOpposite(Step step, Link feeding) =>
+        added is { IsBidirectional: false } && step.ObjectId == added.SourceId && feeding.OtherId == added.TargetId;
 
     /// <summary>Follows the entanglements from an object to every object that a write to it moves.</summary>
     /// <param name="origin">The object that is written.</param>

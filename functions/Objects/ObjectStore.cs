@@ -4,9 +4,10 @@ using QuantumFlux.Storage;
 namespace QuantumFlux.Objects;
 
 /// <summary>Reads objects and pairs, and removes objects. Writes that move objects are <see cref="ObjectWriter"/>'s.</summary>
-public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
+public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work, ILogger<ObjectStore> logger)
 {
     private const int ReadsAtOnceMax = 16;
+    private const int AttemptsMax = 64;
 
     private readonly ITables _tables = storage.Main.Tables;
 
@@ -34,6 +35,11 @@ public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
     /// <returns>The version, or null when the object does not exist or did not at that moment.</returns>
     public async Task<ObjectVersion?> FindVersionAtAsync(string tenant, string objectId, DateTimeOffset moment, CancellationToken cancellationToken)
     {
+        if (moment < DateTimeOffset.UnixEpoch)
+        {
+            return null;
+        }
+
         var head = FindAsync(tenant, objectId, cancellationToken);
         var page = _tables.QueryAsync(
             ObjectRows.Table,
@@ -94,7 +100,7 @@ public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
     /// <returns>False when there is no such object.</returns>
     public async Task<bool> DeleteAsync(string tenant, string objectId, Action<ObjectHead> check, CancellationToken cancellationToken)
     {
-        while (true)
+        for (var attempt = 0; attempt < AttemptsMax; attempt++)
         {
             if (await FindAsync(tenant, objectId, cancellationToken) is not { } head)
             {
@@ -120,11 +126,22 @@ public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
                 await work.AnnounceAsync(tenant, cancellationToken);
                 if ((await _tables.WriteAsync(ObjectRows.Table, [removal, TableAction.Upsert(item.ToRow(tenant))], cancellationToken)).IsDone)
                 {
-                    await FinishDeletionAsync(tenant, item, cancellationToken);
+                    // The object is gone: whatever happens to the rest of it from here on, maintenance finishes.
+                    try
+                    {
+                        await FinishDeletionAsync(tenant, item, cancellationToken);
+                    }
+                    catch (Exception exception) when (exception is StorageException or OperationCanceledException)
+                    {
+                        LogLeftBehind(exception, objectId);
+                    }
+
                     return true;
                 }
             }
         }
+
+        throw ApiException.Unavailable();
     }
 
     /// <summary>Removes the versions of a deleted object.</summary>
@@ -222,4 +239,7 @@ public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
 
         return found;
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Some versions of the deleted object {ObjectId} are left; maintenance removes them.")]
+    private partial void LogLeftBehind(Exception exception, string objectId);
 }

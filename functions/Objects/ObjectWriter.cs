@@ -28,10 +28,9 @@ public sealed record Change(
 /// <param name="IsNew">Whether the object did not exist before.</param>
 /// <param name="FirstVersion">The number of the object's first version.</param>
 /// <param name="SyncedTo">The other objects that have it now, nearest first.</param>
-/// <param name="Added">The entanglement that it created, as stored; null when it created none.</param>
 /// <param name="Latency">How long the transaction took that made it so.</param>
 public sealed record Changed(
-    ObjectVersion Version, bool IsNew, long FirstVersion, IReadOnlyList<string> SyncedTo, Pair? Added, TimeSpan Latency);
+    ObjectVersion Version, bool IsNew, long FirstVersion, IReadOnlyList<string> SyncedTo, TimeSpan Latency);
 
 /// <summary>
 /// Moves objects: a write gives an object and all that its entanglements carry it to one new version, in one transaction, so that they are never
@@ -115,6 +114,8 @@ public sealed partial class ObjectWriter(
 
             await Task.Delay(Backoff(attempt), time, cancellationToken);
         }
+
+        throw ApiException.Unavailable();
     }
 
     private async Task<Changed?> TryChangeAsync(string tenant, Change change, CancellationToken cancellationToken)
@@ -124,11 +125,13 @@ public sealed partial class ObjectWriter(
         change.Check(graph);
         if (change.Added is { Status: PairStatus.Pending } pending)
         {
+            RefuseTooManyLinks(graph, pending, now);
             return await LinkAsync(tenant, graph, pending, now, cancellationToken);
         }
 
         graph.RefuseConflicts(now);
         lanes.Remember(tenant, graph);
+        RefuseTooManyLinks(graph, change.Added, now);
 
         var latest = graph.Latest(now);
         var placement = await PlaceAsync(tenant, change, latest.Content, graph.DimensionsNeeded(now), cancellationToken);
@@ -154,16 +157,23 @@ public sealed partial class ObjectWriter(
             await work.AnnounceAsync(tenant, cancellationToken);
         }
 
-        var sent = await SendAsync(tenant, graph, wave, change.Added, origin, fixedActions, now, isFirst: true, cancellationToken);
-        if (sent is null)
+        TimeSpan? latency;
+        try
+        {
+            latency = await SendAsync(tenant, graph, wave, change.Added, origin, fixedActions, now, isFirst: true, cancellationToken);
+        }
+        catch (StorageException exception) when (exception.IsTransient)
+        {
+            placement.InTransaction.ForEach(dimensions.Failed);
+            throw;
+        }
+
+        if (latency is null)
         {
             return null;
         }
 
-        foreach (var dimension in placement.Pointer.Dimensions.Except(placement.Missing))
-        {
-            dimensions.Succeeded(dimension);
-        }
+        placement.InTransaction.ForEach(dimensions.Succeeded);
 
         moved.UnionWith(wave.Steps.Select(step => step.ObjectId));
         if (isWide)
@@ -176,8 +186,7 @@ public sealed partial class ObjectWriter(
             graph.Origin.RowETag is null,
             graph.Origin.RowETag is null ? version : graph.Origin.FirstVersion,
             [.. graph.Steps.Skip(1).Select(step => step.ObjectId).Where(moved.Contains)],
-            sent.Added,
-            sent.Latency);
+            latency.Value);
     }
 
     /// <summary>Ends an entanglement: both objects lose the link, neither its content.</summary>
@@ -219,6 +228,7 @@ public sealed partial class ObjectWriter(
                 cancellationToken);
             if (result.IsDone)
             {
+                ledger.Forget(tenant, pairId);
                 return ended;
             }
 
@@ -230,6 +240,20 @@ public sealed partial class ObjectWriter(
 
     private Task<ObjectGraph> LoadAsync(string tenant, string origin, Pair? added, DateTimeOffset now, CancellationToken cancellationToken) =>
         ObjectGraph.LoadAsync(origin, added, now, ids => objects.FindAsync(tenant, ids, cancellationToken));
+
+    // An object's links lie in its row, and every write to it writes them again.
+    private static void RefuseTooManyLinks(ObjectGraph graph, Pair? added, DateTimeOffset now)
+    {
+        foreach (var id in added is null ? [] : new[] { added.SourceId, added.TargetId })
+        {
+            if (graph.Head(id).Links.Count(link => !link.IsExpired(now)) >= ObjectLimits.LinksMax)
+            {
+                throw ApiException.QuantumConflict(
+                    $"An object takes at most {ObjectLimits.LinksMax} entanglements",
+                    new Dictionary<string, object?> { ["object_id"] = id, ["limit"] = ObjectLimits.LinksMax });
+            }
+        }
+    }
 
     // An entanglement that carries no writes: both objects get to know it and keep their content.
     private async Task<Changed?> LinkAsync(string tenant, ObjectGraph graph, Pair pair, DateTimeOffset now, CancellationToken cancellationToken)
@@ -247,7 +271,7 @@ public sealed partial class ObjectWriter(
 
         var started = time.GetTimestamp();
         return (await _tables.WriteAsync(ObjectRows.Table, actions, cancellationToken)).IsDone
-            ? new Changed(graph.Origin.Current, false, graph.Origin.FirstVersion, [], pair, time.GetElapsedTime(started))
+            ? new Changed(graph.Origin.Current, false, graph.Origin.FirstVersion, [], time.GetElapsedTime(started))
             : null;
     }
 
@@ -267,11 +291,7 @@ public sealed partial class ObjectWriter(
                 var pointer = ContentStore.PointerTo(content.Bytes.Span, needed);
                 return await contents.PlaceRowsAsync(tenant, pointer, content.Bytes, needed, cancellationToken);
             case { Uploaded: { } uploaded } content:
-                var placement = await contents.PlaceBlobAsync(tenant, uploaded, content.Missing, cancellationToken);
-
-                // An entanglement may have come while the content was on its way: its dimensions get their copies now.
-                var extended = await contents.ExtendAsync(tenant, placement.Pointer, needed, cancellationToken);
-                return placement with { Pointer = extended.Pointer, Missing = [.. placement.Missing, .. extended.Missing] };
+                return await contents.PlaceBlobAsync(tenant, uploaded, content.Missing, needed, cancellationToken);
         }
     }
 
@@ -331,8 +351,8 @@ public sealed partial class ObjectWriter(
         return true;
     }
 
-    // One transaction: null when something had changed since it was read.
-    private async Task<Sent?> SendAsync(
+    // One transaction: how long it took, or null when something had changed since it was read.
+    private async Task<TimeSpan?> SendAsync(
         string tenant,
         ObjectGraph graph,
         Wave wave,
@@ -352,7 +372,9 @@ public sealed partial class ObjectWriter(
         var pairs = stored.Select(pair => pair!).ToList();
         if (isFirst && pairs.FirstOrDefault(pair => CoherenceOf(tenant, pair) < Pair.CoherenceMin) is { } lost)
         {
-            throw ApiException.CoherenceLost(CoherenceOf(tenant, lost), Pair.CoherenceMin, lost.Pathway);
+            var coherence = CoherenceOf(tenant, lost);
+            await RecordFailuresAsync(tenant, lost, cancellationToken);
+            throw ApiException.CoherenceLost(coherence, Pair.CoherenceMin, lost.Pathway);
         }
 
         var records = pairs.Select(pair => ledger.Peek(tenant, pair.Id)).ToList();
@@ -373,8 +395,7 @@ public sealed partial class ObjectWriter(
 
         if (added is not null)
         {
-            added = added.Status == PairStatus.Active ? Synced(added, SyncRecord.None, origin) : added;
-            actions.Add(TableAction.Insert(ObjectRows.PairRow(tenant, added)));
+            actions.Add(TableAction.Insert(ObjectRows.PairRow(tenant, Synced(added, SyncRecord.None, origin))));
         }
 
         var started = time.GetTimestamp();
@@ -385,7 +406,7 @@ public sealed partial class ObjectWriter(
                 return null;
             }
         }
-        catch (StorageException)
+        catch (StorageException exception) when (exception.IsTransient)
         {
             pairs.ForEach(pair => ledger.Failed(tenant, pair.Id));
             throw;
@@ -397,12 +418,27 @@ public sealed partial class ObjectWriter(
             ledger.Succeeded(tenant, pair.Id, record, latency);
         }
 
-        if (added is { Status: PairStatus.Active })
+        if (added is not null)
         {
             ledger.Succeeded(tenant, added.Id, SyncRecord.None, latency);
         }
 
-        return new Sent(added, latency);
+        return latency;
+    }
+
+    // What failed here is known to this instance alone. Before a write is refused for it, all of them are to know.
+    private async Task RecordFailuresAsync(string tenant, Pair pair, CancellationToken cancellationToken)
+    {
+        var record = ledger.Peek(tenant, pair.Id);
+        if (record.FailureCount > 0)
+        {
+            var recorded = pair with { Statistics = pair.Statistics.With(record) };
+            if ((await _tables.WriteAsync(
+                ObjectRows.Table, [TableAction.Replace(ObjectRows.PairRow(tenant, recorded), pair.RowETag!)], cancellationToken)).IsDone)
+            {
+                ledger.Stored(tenant, pair.Id, record);
+            }
+        }
     }
 
     private static ObjectHead Next(ObjectHead head, ObjectVersion version, Pair? added, DateTimeOffset now)
@@ -441,8 +477,6 @@ public sealed partial class ObjectWriter(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Version {Version} has not reached all entangled objects yet; maintenance finishes it.")]
     private partial void LogLeftUnderWay(Exception exception, long version);
-
-    private sealed record Sent(Pair? Added, TimeSpan Latency);
 
     /// <summary>As many of the objects to move as one transaction holds, with the pairs between them and those that have moved.</summary>
     private sealed record Wave(IReadOnlyList<Step> Steps, IReadOnlyList<string> PairIds)

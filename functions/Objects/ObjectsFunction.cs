@@ -1,4 +1,3 @@
-using System.Net.Http.Headers;
 using Microsoft.Azure.Functions.Worker;
 using QuantumFlux.Api;
 
@@ -103,11 +102,18 @@ public sealed class ObjectsFunction(ApiGate gate, ObjectStore objects, ObjectWri
             (_, { } moment) => await objects.FindVersionAtAsync(caller.Tenant, id, moment, cancellationToken),
             _ => (await objects.FindAsync(caller.Tenant, id, cancellationToken))?.Current,
         };
-        return version is null
-            ? throw ApiException.NotFound("object_id", "object")
-            : new ContentResult(
-                version,
-                (from, length, to) => contents.CopyAsync(caller.Tenant, version.Content, from, length, to, cancellationToken));
+        if (version is null)
+        {
+            // Without the object itself, or only without such a version of it?
+            var isVersionMissing = (number is not null || at is not null) && await objects.FindAsync(caller.Tenant, id, cancellationToken) is not null;
+            throw isVersionMissing
+                ? ApiException.NotFound(number is not null ? "version" : "at", "version of the object")
+                : ApiException.NotFound("object_id", "object");
+        }
+
+        return new ContentResult(
+            version,
+            (from, length, to) => contents.CopyAsync(caller.Tenant, version.Content, from, length, to, cancellationToken));
     }
 
     private async Task<IResult> DeleteAsync(HttpRequest request, Caller caller, string id, CancellationToken cancellationToken)
@@ -155,10 +161,8 @@ public sealed class ObjectsFunction(ApiGate gate, ObjectStore objects, ObjectWri
             return "application/octet-stream";
         }
 
-        return contentType.Length <= ObjectLimits.ContentTypeCharactersMax
-            && contentType.All(c => c is >= ' ' and <= '~')
-            && MediaTypeHeaderValue.TryParse(contentType, out _)
-            ? contentType
-            : throw ApiException.InvalidParameter("Content-Type", $"must be a media type of at most {ObjectLimits.ContentTypeCharactersMax} characters");
+        return ObjectLimits.CheckContentType(contentType) is { } reason
+            ? throw ApiException.InvalidParameter("Content-Type", reason)
+            : contentType;
     }
 }

@@ -117,8 +117,8 @@ public sealed record PairStatistics(
 {
     public static PairStatistics None { get; } = new(0, 0, TimeSpan.Zero, 0, 0, 0, 0, TimeSpan.Zero);
 
-    /// <summary>The part of the recent syncs that succeeded; 1 when there were none, since nothing has failed.</summary>
-    public double RecentSuccessRatio => RecentCount == 0 ? 1 : (double)BitOperations.PopCount(Recent) / RecentCount;
+    /// <summary>The part of the last 64 syncs that did not fail; those that have not been yet have not failed either.</summary>
+    public double RecentSuccessRatio => 1 - ((RecentCount - BitOperations.PopCount(Recent)) / 64.0);
 
     /// <summary>The part of all syncs that failed; 0 when there were none.</summary>
     public double ErrorRate => SyncCount + FailureCount == 0 ? 0 : (double)FailureCount / (SyncCount + FailureCount);

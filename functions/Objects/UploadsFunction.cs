@@ -11,6 +11,9 @@ public sealed class UploadsFunction(
     private const string Route = "api/v3/quantum/objects/{id}/uploads/{uploadId?}/{action?}";
     private const int BlockIdCharactersMax = 88;
 
+    // All the block ids that a blob can have, each at its longest.
+    private const int CommitBytesMax = IBlobs.BlocksMax * (BlockIdCharactersMax + 4);
+
     [Function("ObjectUploads")]
     public Task RunAsync(
         [HttpTrigger(AuthorizationLevel.Anonymous, Route = Route)] HttpRequest request,
@@ -50,15 +53,12 @@ public sealed class UploadsFunction(
     private async Task<IResult> CommitAsync(
         HttpRequest request, Caller caller, string id, string uploadId, CancellationToken cancellationToken)
     {
-        var body = await JsonBody.ReadAsync(request, isRequired: false, cancellationToken);
+        var body = await JsonBody.ReadAsync(request, isRequired: false, cancellationToken, CommitBytesMax);
         var blockIds = body.Texts("block_ids", IBlobs.BlocksMax, text =>
             text.Length is > 0 and <= BlockIdCharactersMax ? null : $"must hold ids of 1 to {BlockIdCharactersMax} characters");
         var sha256 = body.OptionalText("sha256", text =>
             text.Length == 64 && text.All(char.IsAsciiHexDigit) ? null : "must be 64 hex digits");
-        var contentType = body.OptionalText("content_type", text =>
-            text.Length <= ObjectLimits.ContentTypeCharactersMax && System.Net.Http.Headers.MediaTypeHeaderValue.TryParse(text, out _)
-                ? null
-                : $"must be a media type of at most {ObjectLimits.ContentTypeCharactersMax} characters");
+        var contentType = body.OptionalText("content_type", ObjectLimits.CheckContentType);
         body.ThrowIfInvalid();
 
         // Commits of one upload go one after the other here; on another instance they meet in storage.

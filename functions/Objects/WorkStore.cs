@@ -10,7 +10,9 @@ namespace QuantumFlux.Objects;
 /// <param name="Version">For <c>delete</c>: the newest version to remove.</param>
 /// <param name="Content">For <c>repair</c>: the content.</param>
 /// <param name="Dimension">For <c>repair</c>: the dimension that lacks it.</param>
-public sealed record WorkItem(string Key, string Kind, string? ObjectId, long Version, ContentPointer? Content, int Dimension)
+/// <param name="RowETag">The state of the item's row when it was read; <c>*</c> for one that was not.</param>
+public sealed record WorkItem(
+    string Key, string Kind, string? ObjectId, long Version, ContentPointer? Content, int Dimension, string RowETag = "*")
 {
     public const string From = "j:";
     public const string Before = "j;";
@@ -31,7 +33,8 @@ public sealed record WorkItem(string Key, string Kind, string? ObjectId, long Ve
         row.Text("Sha256") is { } sha256
             ? new ContentPointer(sha256, row.Whole("Size")!.Value, ObjectRows.ParseDimensions(row.Text("Dimensions")), row.Text("Blob"))
             : null,
-        (int)(row.Whole("Dimension") ?? 0));
+        (int)(row.Whole("Dimension") ?? 0),
+        row.ETag!);
 
     public TableRow ToRow(string tenant) => new TableRow(tenant, Key)
         .Set("Kind", Kind)
@@ -80,7 +83,7 @@ public sealed class WorkStore(StorageAccounts storage, TimeProvider time)
     public async Task<IReadOnlyList<WorkItem>> ItemsAsync(string tenant, CancellationToken cancellationToken) =>
         [.. (await _tables.QueryAsync(ObjectRows.Table, new TableQuery(tenant, WorkItem.From, WorkItem.Before), cancellationToken)).Rows.Select(WorkItem.Parse)];
 
-    /// <summary>Takes a finished item off the record.</summary>
+    /// <summary>Takes a finished item off the record, unless it was put there anew since.</summary>
     public Task RemoveAsync(string tenant, WorkItem item, CancellationToken cancellationToken) =>
-        _tables.WriteAsync(ObjectRows.Table, [TableAction.Delete(tenant, item.Key, "*")], cancellationToken);
+        _tables.WriteAsync(ObjectRows.Table, [TableAction.Delete(tenant, item.Key, item.RowETag)], cancellationToken);
 }

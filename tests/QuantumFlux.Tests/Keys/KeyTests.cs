@@ -153,6 +153,18 @@ public sealed class KeyTests
         (await client.GetAsync(Probe)).ExpectError(HttpStatusCode.Unauthorized, "INVALID_API_KEY");
     }
 
+    [Fact]
+    public async Task TheSandboxDoesNotReachProductionKeys()
+    {
+        var app = await TestApp.SharedAsync;
+        var client = await app.TenantAsync();
+        var sandbox = await app.KeyAsync(client.Account, "test");
+
+        (await sandbox.PostAsync(Revoke, new { key = client.Key })).ExpectError(HttpStatusCode.NotFound, "RESOURCE_NOT_FOUND");
+        Assert.Equal("test", Assert.Single((await sandbox.GetAsync(Path)).Json.GetProperty("keys").EnumerateArray()).GetProperty("environment").GetString());
+        (await client.GetAsync(Probe)).Expect(HttpStatusCode.OK);
+    }
+
     [Theory]
     [InlineData("QFlux-Token", "Bearer {0}")]
     [InlineData("qflux-token", "bearer {0}")]

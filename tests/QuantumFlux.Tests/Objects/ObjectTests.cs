@@ -120,6 +120,7 @@ public sealed class ObjectTests
         Assert.Equal("noon", (await client.GetAsync($"{Path}/thing?at=2026-03-01T13:59:59.999%2B01:00")).Text);
         Assert.Equal("one", (await client.GetAsync($"{Path}/thing?at=2026-03-01T13:00:00Z")).Text);
         (await client.GetAsync($"{Path}/thing?at=2026-03-01T11:59:59.999Z")).ExpectError(HttpStatusCode.NotFound, "RESOURCE_NOT_FOUND");
+        (await client.GetAsync($"{Path}/thing?at=1960-01-01T00:00:00Z")).ExpectError(HttpStatusCode.NotFound, "RESOURCE_NOT_FOUND");
         (await client.GetAsync($"{Path}/thing?at=yesterday")).ExpectError(HttpStatusCode.BadRequest, "INVALID_PARAMETERS");
     }
 

@@ -42,7 +42,22 @@ public sealed class UploadTests
 
         Assert.True(unknown.ExpectError(HttpStatusCode.BadRequest, "INVALID_PARAMETERS").Details.TryGetProperty("block_ids", out _));
         committed.Expect(HttpStatusCode.Created);
+        Assert.True((await CommitAsync(client, id, new { content_type = "text/plain; charset=\"é\"" }))
+            .ExpectError(HttpStatusCode.BadRequest, "INVALID_PARAMETERS").Details.TryGetProperty("content_type", out _));
         Assert.Equal("hello world", (await client.GetObjectAsync("thing")).Text);
+    }
+
+    [Fact]
+    public async Task ACommitThatFailedHalfWayCanBeRepeatedWithItsBlocks()
+    {
+        var client = await (await TestApp.SharedAsync).TenantAsync();
+        var (id, url) = await StartAsync(client);
+        await SendBlockAsync(client, url, "MDAwMQ==", "abc"u8.ToArray());
+        string[] blocks = ["MDAwMQ=="];
+
+        (await CommitAsync(client, id, new { block_ids = blocks, sha256 = new string('0', 64) })).ExpectError(HttpStatusCode.UnprocessableEntity, "CONTENT_MISMATCH");
+
+        (await CommitAsync(client, id, new { block_ids = blocks })).Expect(HttpStatusCode.Created);
     }
 
     [Fact]
