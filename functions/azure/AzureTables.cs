@@ -177,17 +177,16 @@ public sealed class AzureTables(TableServiceClient service) : ITables
             return false;
         }
 
-        // A transaction is all or nothing, so any row that it wrote will do; the one that was refused is the best witness.
-        var witness = actions[refused.Index].Kind != TableActionKind.Delete
-            ? actions[refused.Index]
-            : actions.FirstOrDefault(action => action.Kind != TableActionKind.Delete);
-        if (witness is not null)
+        foreach (var written in TableWitnesses.Of(actions))
         {
-            return (await FindOperationAsync(client, witness.Row, cancellationToken)).Operation == operation;
+            if ((await FindOperationAsync(client, written, cancellationToken)).Operation == operation)
+            {
+                return true;
+            }
         }
 
         // A deleted row holds no operation id. That an unanswered attempt was sent, and every row is gone, is all there is to know.
-        if (refused.Outcome != TableOutcome.Missing || !attempts.MayHaveApplied)
+        if (refused.Outcome != TableOutcome.Missing || !attempts.MayHaveApplied || actions.Any(action => action.Kind != TableActionKind.Delete))
         {
             return false;
         }

@@ -12,8 +12,8 @@ public sealed class AzureTablesConformance(Azurite azurite) : TablesConformance,
 {
     protected override Task<ITables> OpenAsync() => Task.FromResult<ITables>(Open(null));
 
-    protected override Task<ITables> OpenWithLostAnswerAsync(LostAnswer fault) =>
-        Task.FromResult<ITables>(Open(new FaultyTransport(Faults.Transport(fault))));
+    protected override Task<ITables> OpenWithLostAnswerAsync(LostAnswer fault, Func<Task>? meanwhile = null) =>
+        Task.FromResult<ITables>(Open(new FaultyTransport(Faults.Transport(fault), meanwhile)));
 
     private AzureTables Open(HttpPipelineTransport? transport)
     {

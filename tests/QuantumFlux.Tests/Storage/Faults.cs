@@ -28,23 +28,30 @@ public static class Faults
         _ => Fault.None,
     };
 
-    public static MemoryHook Hook(LostAnswer fault)
+    /// <param name="fault">What goes wrong.</param>
+    /// <param name="meanwhile">What others do between the fault and the next try; null means nothing.</param>
+    public static MemoryHook Hook(LostAnswer fault, Func<Task>? meanwhile = null)
     {
         var isOver = false;
-        return (_, moment) =>
+        return async (_, moment) =>
         {
             if (fault == LostAnswer.Always)
             {
-                return ValueTask.FromResult(MemoryFault.GiveUp);
+                return MemoryFault.GiveUp;
             }
 
             if (isOver || (moment == MemoryMoment.Before) != (fault == LostAnswer.NotApplied))
             {
-                return ValueTask.FromResult(MemoryFault.None);
+                return MemoryFault.None;
             }
 
             isOver = true;
-            return ValueTask.FromResult(MemoryFault.Lost);
+            if (meanwhile is not null)
+            {
+                await meanwhile();
+            }
+
+            return MemoryFault.Lost;
         };
     }
 }

@@ -128,11 +128,11 @@ public sealed class MemoryTables(TimeProvider time, MemoryHook? hook = null) : I
         return etag;
     }
 
-    // As in RestTables: one written row tells for all; deletes alone succeed when every row is gone.
+    // As in RestTables: a written row tells for all; deletes alone succeed when every row is gone.
     private bool WasApplied(string table, IReadOnlyList<TableAction> actions, string operation, TableOutcome outcome) =>
-        actions.FirstOrDefault(action => action.Kind != TableActionKind.Delete) is { Row: var written }
-            ? Find(table, written.Partition, written.Key)?.Operation == operation
-            : outcome == TableOutcome.Missing && actions.All(action => Find(table, action.Row.Partition, action.Row.Key) is null);
+        TableWitnesses.Of(actions).Any(written => Find(table, written.Partition, written.Key)?.Operation == operation)
+        || (outcome == TableOutcome.Missing
+            && actions.All(action => action.Kind == TableActionKind.Delete && Find(table, action.Row.Partition, action.Row.Key) is null));
 
     private Stored? Find(string table, string partition, string key) =>
         _tables.TryGetValue(table, out var partitions) && partitions.TryGetValue(partition, out var rows) ? rows.GetValueOrDefault(key) : null;

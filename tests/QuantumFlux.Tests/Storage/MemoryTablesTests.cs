@@ -43,9 +43,9 @@ public sealed class MemoryTablesTests : TablesConformance
         return Task.FromResult<ITables>(_tables);
     }
 
-    protected override Task<ITables> OpenWithLostAnswerAsync(LostAnswer fault)
+    protected override Task<ITables> OpenWithLostAnswerAsync(LostAnswer fault, Func<Task>? meanwhile = null)
     {
-        _hook = Faults.Hook(fault);
+        _hook = Faults.Hook(fault, meanwhile);
         return Task.FromResult<ITables>(_tables);
     }
 }

@@ -8,6 +8,6 @@ public sealed class RestTablesTests : TablesConformance
 {
     protected override async Task<ITables> OpenAsync() => new RestTables(await AzuriteFixture.Address);
 
-    protected override async Task<ITables> OpenWithLostAnswerAsync(LostAnswer fault) =>
-        new RestTables(await AzuriteFixture.Address, transport: new FaultyTransport(Faults.Transport(fault)));
+    protected override async Task<ITables> OpenWithLostAnswerAsync(LostAnswer fault, Func<Task>? meanwhile = null) =>
+        new RestTables(await AzuriteFixture.Address, transport: new FaultyTransport(Faults.Transport(fault), meanwhile));
 }

@@ -18,8 +18,10 @@ public abstract class TablesConformance
     /// <summary>An implementation whose rows nobody else touches, in tables whose names nobody else uses.</summary>
     protected abstract Task<ITables> OpenAsync();
 
-    /// <summary>The same, where the answer to the first write request after the call is lost although the write was applied.</summary>
-    protected abstract Task<ITables> OpenWithLostAnswerAsync(LostAnswer fault);
+    /// <summary>The same, where something goes wrong with the first request after the call.</summary>
+    /// <param name="fault">What goes wrong.</param>
+    /// <param name="meanwhile">What others do before the next try; null means nothing.</param>
+    protected abstract Task<ITables> OpenWithLostAnswerAsync(LostAnswer fault, Func<Task>? meanwhile = null);
 
     [Fact]
     public async Task EveryTypeComesBackAsItWas()
@@ -545,6 +547,64 @@ public abstract class TablesConformance
 
         Assert.Equal([TableOutcome.Exists, TableOutcome.Changed, TableOutcome.Missing], new[] { insert, replace, deletes }.Select(result => result.Outcome));
         Assert.Equal(2L, (await plain.GetAsync(Table, "p", "k", null, None))!.Whole("One"));
+    }
+
+    [Theory]
+    [InlineData(LostAnswer.Dropped)]
+    [InlineData(LostAnswer.Busy)]
+    public async Task ATransactionWhoseAnswerWasLostSucceedsWhateverOthersDoToSomeOfItsRows(LostAnswer fault)
+    {
+        var plain = await OpenAsync();
+        var etags = (await DoneAsync(
+            plain, TableAction.Insert(new TableRow("p", "head")), TableAction.Insert(new TableRow("p", "other")), TableAction.Insert(new TableRow("p", "old")))).ETags;
+
+        var replaced = await WriteAsync(
+            "head", TableAction.Replace(new TableRow("p", "head"), etags[0]!), TableAction.Insert(new TableRow("p", "version")));
+        var inserted = await WriteAsync(
+            "new", TableAction.Insert(new TableRow("p", "new")), TableAction.Insert(new TableRow("p", "its version")));
+        var refusedAtADelete = await WriteAsync(
+            "new", TableAction.Delete("p", "old", etags[2]!), TableAction.Upsert(new TableRow("p", "new")), TableAction.Insert(new TableRow("p", "ended")));
+        var withoutInsert = await WriteAsync(
+            "new", TableAction.Upsert(new TableRow("p", "new")), TableAction.Replace(new TableRow("p", "other"), etags[1]!));
+
+        Assert.Equal(
+            Enumerable.Repeat(TableOutcome.Done, 4),
+            new[] { replaced, inserted, refusedAtADelete, withoutInsert }.Select(result => result.Outcome));
+
+        async Task<TableResult> WriteAsync(string changed, params TableAction[] actions)
+        {
+            var tables = await OpenWithLostAnswerAsync(fault, () => DoneAsync(plain, TableAction.Replace(new TableRow("p", changed).Set("Theirs", true), "*")));
+            return await tables.WriteAsync(Table, actions, None);
+        }
+    }
+
+    [Fact]
+    public async Task AWriteIsNotRecognisedWhenOthersReplacedAllThatItWrote()
+    {
+        var plain = await OpenAsync();
+        await DoneAsync(plain, TableAction.Insert(new TableRow("p", "base")));
+        var tables = await OpenWithLostAnswerAsync(
+            LostAnswer.Dropped, () => DoneAsync(plain, TableAction.Replace(new TableRow("p", "k").Set("Theirs", true), "*")));
+
+        var result = await tables.WriteAsync(Table, [TableAction.Insert(new TableRow("p", "k"))], None);
+
+        Assert.Equal(TableOutcome.Exists, result.Outcome);
+        Assert.True((await plain.GetAsync(Table, "p", "k", null, None))!.Flag("Theirs"));
+    }
+
+    [Fact]
+    public async Task ATransactionThatWasNotAppliedIsRefusedWhenOthersCameFirst()
+    {
+        var plain = await OpenAsync();
+        var etag = (await DoneAsync(plain, TableAction.Insert(new TableRow("p", "head")))).ETags[0]!;
+        var tables = await OpenWithLostAnswerAsync(
+            LostAnswer.NotApplied, () => DoneAsync(plain, TableAction.Replace(new TableRow("p", "head").Set("Theirs", true), "*")));
+
+        var result = await tables.WriteAsync(
+            Table, [TableAction.Replace(new TableRow("p", "head"), etag), TableAction.Insert(new TableRow("p", "version"))], None);
+
+        Assert.Equal((TableOutcome.Changed, 0), (result.Outcome, result.Index));
+        Assert.Null(await plain.GetAsync(Table, "p", "version", null, None));
     }
 
     [Fact]
