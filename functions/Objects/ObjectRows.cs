@@ -26,7 +26,7 @@ public static class ObjectRows
     public const string UnderWayBefore = "ej;";
 
     /// <summary>The columns of a head that a list needs.</summary>
-    public static IReadOnlyList<string> HeadColumns { get; } = ["Version", "FirstVersion", "Sha256", "Size", "Type", "Dimensions", "Blob"];
+    public static IReadOnlyList<string> HeadColumns { get; } = ["Version", "FirstVersion", "Sha256", "Size", "Type", "Dimensions", "Blob", "Deleted"];
 
     public static string HeadKey(string objectId) => HeadsFrom + TableKey.Escape(objectId);
 
@@ -48,7 +48,9 @@ public static class ObjectRows
 
     public static TableRow HeadRow(string tenant, ObjectHead head)
     {
-        var row = Fill(new TableRow(tenant, HeadKey(head.Id)), head.Current).Set("FirstVersion", head.FirstVersion);
+        var row = Fill(new TableRow(tenant, HeadKey(head.Id)), head.Current)
+            .Set("FirstVersion", head.FirstVersion)
+            .Set("Deleted", head.IsDeleted ? true : null);
         return head.Links.Count == 0
             ? row
             : row.SetLarge("Links", JsonSerializer.SerializeToUtf8Bytes(head.Links.Select(StoredLink.From)));
@@ -58,7 +60,8 @@ public static class ObjectRows
         ParseVersion(row, TableKey.Unescape(row.Key[HeadsFrom.Length..])),
         row.Whole("FirstVersion")!.Value,
         row.Large("Links") is { } links ? [.. JsonSerializer.Deserialize<StoredLink[]>(links)!.Select(link => link.ToLink())] : [],
-        row.ETag);
+        row.ETag,
+        row.Flag("Deleted") ?? false);
 
     public static TableRow VersionRow(string tenant, ObjectVersion version) =>
         Fill(new TableRow(tenant, VersionKey(version.ObjectId, version.Version)), version);

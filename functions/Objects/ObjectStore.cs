@@ -13,13 +13,12 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
 
     /// <summary>The head of an object, or null when there is none. One storage request.</summary>
     public async Task<ObjectHead?> FindAsync(string tenant, string objectId, CancellationToken cancellationToken) =>
-        await _tables.GetAsync(ObjectRows.Table, tenant, ObjectRows.HeadKey(objectId), null, cancellationToken) is { } row
-            ? ObjectRows.ParseHead(row)
-            : null;
+        await FindHeadAsync(tenant, objectId, cancellationToken) is { IsDeleted: false } head ? head : null;
 
-    /// <summary>The heads of several objects, in the order of the ids; null where there is none. One storage request each, some at once.</summary>
-    public Task<IReadOnlyList<ObjectHead?>> FindAsync(string tenant, IReadOnlyList<string> objectIds, CancellationToken cancellationToken) =>
-        FindEachAsync(objectIds, id => FindAsync(tenant, id, cancellationToken));
+    /// <summary>The heads of several objects as a write needs them, in the order of the ids. One storage request each, some at once.</summary>
+    /// <returns>What <see cref="ObjectHead.Exists"/>, or is being removed, or <see cref="ObjectHead.Unwritten"/>.</returns>
+    public Task<IReadOnlyList<ObjectHead>> FindForWriteAsync(string tenant, IReadOnlyList<string> objectIds, CancellationToken cancellationToken) =>
+        FindEachAsync(objectIds, async id => await FindHeadAsync(tenant, id, cancellationToken) ?? ObjectHead.Unwritten(id));
 
     /// <summary>An older version by its number. Two storage requests at once.</summary>
     /// <returns>The version, or null when the object does not exist or never had it.</returns>
@@ -67,7 +66,7 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
             limit + 1,
             ObjectRows.HeadColumns);
         var (rows, hasMore) = await PageAsync(query, limit, cancellationToken);
-        return ([.. rows.Select(ObjectRows.ParseHead)], hasMore);
+        return ([.. rows.Select(ObjectRows.ParseHead).Where(head => head.Exists)], hasMore);
     }
 
     /// <summary>A page of an object's versions, newest first. Two storage requests at once.</summary>
@@ -121,10 +120,13 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
             }
             else
             {
-                // Too many for one transaction: with the head all of them are out of sight, and what is left to do is on record.
+                // Too many for one transaction: without the head all of them are out of sight, and what is left to do is on record.
                 var item = WorkItem.ForDeletion(objectId, newest);
+                var gone = ObjectHead.Unwritten(objectId) with { IsDeleted = true };
+                gone = gone with { Current = gone.Current with { Version = newest } };
                 await work.AnnounceAsync(tenant, cancellationToken);
-                if ((await _tables.WriteAsync(ObjectRows.Table, [removal, TableAction.Upsert(item.ToRow(tenant))], cancellationToken)).IsDone)
+                var marking = TableAction.Replace(ObjectRows.HeadRow(tenant, gone), head.RowETag!);
+                if ((await _tables.WriteAsync(ObjectRows.Table, [marking, TableAction.Upsert(item.ToRow(tenant))], cancellationToken)).IsDone)
                 {
                     // The object is gone: whatever happens to the rest of it from here on, maintenance finishes.
                     try
@@ -156,6 +158,14 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
             {
                 return;
             }
+        }
+
+        // The mark goes too, unless the object has been written, or even deleted, again.
+        if (await FindHeadAsync(tenant, item.ObjectId!, cancellationToken) is { IsDeleted: true } gone
+            && gone.Current.Version == item.Version)
+        {
+            await _tables.WriteAsync(
+                ObjectRows.Table, [TableAction.Delete(tenant, ObjectRows.HeadKey(item.ObjectId!), gone.RowETag!)], cancellationToken);
         }
 
         await work.RemoveAsync(tenant, item, cancellationToken);
@@ -210,6 +220,11 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
     private static ObjectVersion? Existing(ObjectHead? head, ObjectVersion? version) =>
         head is not null && version?.Version >= head.FirstVersion ? version : null;
 
+    private async Task<ObjectHead?> FindHeadAsync(string tenant, string objectId, CancellationToken cancellationToken) =>
+        await _tables.GetAsync(ObjectRows.Table, tenant, ObjectRows.HeadKey(objectId), null, cancellationToken) is { } row
+            ? ObjectRows.ParseHead(row)
+            : null;
+
     private async Task<Pair?> FindLivingPairAsync(string tenant, string pairId, CancellationToken cancellationToken) =>
         await _tables.GetAsync(ObjectRows.Table, tenant, ObjectRows.PairKey(pairId), null, cancellationToken) is { } row
             ? ObjectRows.ParsePair(row)
@@ -228,10 +243,9 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
         return [.. (await _tables.QueryAsync(ObjectRows.Table, query, cancellationToken)).Rows.Select(row => row.Key)];
     }
 
-    private static async Task<IReadOnlyList<T?>> FindEachAsync<T>(IReadOnlyList<string> ids, Func<string, Task<T?>> find)
-        where T : class
+    private static async Task<IReadOnlyList<T>> FindEachAsync<T>(IReadOnlyList<string> ids, Func<string, Task<T>> find)
     {
-        var found = new List<T?>(ids.Count);
+        var found = new List<T>(ids.Count);
         foreach (var some in ids.Chunk(ReadsAtOnceMax))
         {
             found.AddRange(await Task.WhenAll(some.Select(find)));

@@ -214,7 +214,7 @@ public sealed class Simulation
         if (isLarge)
         {
             var now = instance.Time.GetUtcNow();
-            var graph = await ObjectGraph.LoadAsync(id, null, now, ids => instance.Get<ObjectStore>().FindAsync(Tenant, ids, CancellationToken.None));
+            var graph = await ObjectGraph.LoadAsync(id, null, now, ids => instance.Get<ObjectStore>().FindForWriteAsync(Tenant, ids, CancellationToken.None));
             graph.RefuseConflicts(now);
             var (uploaded, missing) = await instance.Get<ContentStore>().UploadAsync(Tenant, bytes, Stream.Null, graph.DimensionsNeeded(now), CancellationToken.None);
             content = new NewContent("text/plain", default, uploaded, missing);
@@ -285,20 +285,24 @@ public sealed class Simulation
     private async Task DeleteAsync(Instance instance, string id)
     {
         var removal = new Removal(id, _now);
+        var checks = 0;
         _removals.Add(removal);
         try
         {
             await instance.Get<ObjectStore>().DeleteAsync(Tenant, id, Check, CancellationToken.None);
             removal.EndedAt = _now;
         }
-        catch (ApiException)
+        catch (ApiException) when (checks == 1)
         {
+            // Refused before anything was tried. Later it may have taken: a transaction of removals leaves nothing by which it could be recognised when
+            // its answer was lost and the object has been written again since.
             _removals.Remove(removal);
             throw;
         }
 
         void Check(ObjectHead head)
         {
+            checks++;
             if (head.Links.Any(link => !link.IsExpired(instance.Time.GetUtcNow())))
             {
                 throw ApiException.QuantumConflict("entangled", new Dictionary<string, object?>());
