@@ -52,7 +52,8 @@ public interface IBlobs
     /// <param name="cancellationToken">Ends the call early.</param>
     /// <returns>
     /// The content, to be disposed; null when there is no blob. A range that starts at or past the end gives empty content.
-    /// The stream throws <see cref="StorageException"/> or <see cref="IOException"/> when storage fails part of the way.
+    /// The stream throws <see cref="StorageException"/>, and nothing else but <see cref="OperationCanceledException"/> when its reader cancelled, if
+    /// storage fails part of the way: with status 0 when the content broke off and could not be resumed.
     /// </returns>
     /// <exception cref="StorageException">Status 412 when the blob has another ETag.</exception>
     Task<BlobContent?> GetAsync(string container, string name, long offset, long? length, string? etag, CancellationToken cancellationToken);
