@@ -256,6 +256,8 @@ public abstract class BlobsConformance
         await Assert.ThrowsAsync<ArgumentException>(() => blobs.StageBlockAsync(Container, "b", "base64:???", _digits, None));
         await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => blobs.StageBlockAsync(Container, "b", "1", ReadOnlyMemory<byte>.Empty, None));
         await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => blobs.StageBlockAsync(Container, "b", "1", new byte[IBlobs.BlockBytesMax + 1], None));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() =>
+            blobs.CommitBlocksAsync(Container, "b", [.. Enumerable.Repeat("1", IBlobs.BlocksMax + 1)], new BlobOptions(), None));
     }
 
     [Fact]
