@@ -26,7 +26,7 @@ public static class ObjectRows
     public const string UnderWayBefore = "ej;";
 
     /// <summary>The columns of a head that a list needs.</summary>
-    public static IReadOnlyList<string> HeadColumns { get; } = ["Version", "FirstVersion", "Sha256", "Size", "Type", "Dimensions", "Blob", "Deleted"];
+    public static IReadOnlyList<string> HeadColumns { get; } = ["Version", "FirstVersion", "Sha256", "Size", "Type", "Dimensions", "Blob"];
 
     public static string HeadKey(string objectId) => HeadsFrom + TableKey.Escape(objectId);
 
@@ -48,9 +48,7 @@ public static class ObjectRows
 
     public static TableRow HeadRow(string tenant, ObjectHead head)
     {
-        var row = Fill(new TableRow(tenant, HeadKey(head.Id)), head.Current)
-            .Set("FirstVersion", head.FirstVersion)
-            .Set("Deleted", head.IsDeleted ? true : null);
+        var row = Fill(new TableRow(tenant, HeadKey(head.Id)), head.Current).Set("FirstVersion", head.FirstVersion);
         return head.Links.Count == 0
             ? row
             : row.SetLarge("Links", JsonSerializer.SerializeToUtf8Bytes(head.Links.Select(StoredLink.From)));
@@ -60,11 +58,13 @@ public static class ObjectRows
         ParseVersion(row, TableKey.Unescape(row.Key[HeadsFrom.Length..])),
         row.Whole("FirstVersion")!.Value,
         row.Large("Links") is { } links ? [.. JsonSerializer.Deserialize<StoredLink[]>(links)!.Select(link => link.ToLink())] : [],
-        row.ETag,
-        row.Flag("Deleted") ?? false);
+        row.ETag);
 
-    public static TableRow VersionRow(string tenant, ObjectVersion version) =>
-        Fill(new TableRow(tenant, VersionKey(version.ObjectId, version.Version)), version);
+    public static TableRow VersionRow(string tenant, ObjectVersion version, long firstVersion) =>
+        Fill(new TableRow(tenant, VersionKey(version.ObjectId, version.Version)), version).Set("FirstVersion", firstVersion);
+
+    /// <summary>Whether a version's row is of the object that a head is about.</summary>
+    public static bool IsVersionOf(TableRow row, long firstVersion) => row.Whole("FirstVersion") == firstVersion;
 
     public static ObjectVersion ParseVersion(TableRow row, string objectId) => new(
         objectId,

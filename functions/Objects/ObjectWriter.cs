@@ -263,7 +263,7 @@ public sealed partial class ObjectWriter(
             actions.Add(Put(tenant, Next(head, version, pair, now)));
             if (!head.Exists)
             {
-                actions.Add(TableAction.Insert(ObjectRows.VersionRow(tenant, version)));
+                actions.Add(TableAction.Insert(ObjectRows.VersionRow(tenant, version, version.Version)));
             }
         }
 
@@ -381,8 +381,9 @@ public sealed partial class ObjectWriter(
         {
             var head = graph.Head(step.ObjectId);
             var version = origin with { ObjectId = step.ObjectId };
-            actions.Add(Put(tenant, Next(head, version, added, now)));
-            actions.Add(TableAction.Insert(ObjectRows.VersionRow(tenant, version)));
+            var next = Next(head, version, added, now);
+            actions.Add(Put(tenant, next));
+            actions.Add(TableAction.Insert(ObjectRows.VersionRow(tenant, version, next.FirstVersion)));
         }
 
         foreach (var (pair, record) in pairs.Zip(records))
@@ -451,7 +452,6 @@ public sealed partial class ObjectWriter(
         {
             Current = version,
             FirstVersion = head.Exists ? head.FirstVersion : version.Version,
-            IsDeleted = false,
             Links = [.. links],
         };
     }
