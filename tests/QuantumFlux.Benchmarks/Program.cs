@@ -1,0 +1,33 @@
+using System.Globalization;
+using QuantumFlux.Benchmarks;
+
+// What a request costs on top of the storage requests that it cannot do without: each kind of request beside its bare storage requests, sent to the
+// same Azurite in turns, so that whatever else the machine does meets both.
+const int Connections = 32;
+const int LatencySamples = 5_000;
+const int WriteSamples = 2_000;
+var loadTime = TimeSpan.FromSeconds(5);
+
+CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+await using var host = await HostProcess.StartAsync();
+using var world = await World.CreateAsync(host);
+
+Console.WriteLine($"{Environment.ProcessorCount} cores, .NET {Environment.Version}, host {host.Address}, storage {host.Storage.TableEndpoint}");
+Console.WriteLine();
+Console.WriteLine("Latency, one request at a time   p50 host   p50 storage   ratio   p99 host   p99 storage   samples");
+Print("object read (1 GET)", await Latency.CompareAsync(LatencySamples, world.ReadObjectAsync, world.GetHeadRowAsync));
+Print("entanglement read (1 GET)", await Latency.CompareAsync(LatencySamples, world.ReadEntanglementAsync, world.GetPairRowAsync));
+
+Console.WriteLine();
+Console.WriteLine($"Load, {Connections} connections            requests/s   p50   p99   CPU ms per request: client   host");
+Print("object read", await Load.RunAsync(Connections, loadTime, host, world.ReadObjectAsync));
+Print("  its storage request alone", await Load.RunAsync(Connections, loadTime, host, world.GetHeadRowAsync));
+Print("entanglement read", await Load.RunAsync(Connections, loadTime, host, world.ReadEntanglementAsync));
+Print("  its storage request alone", await Load.RunAsync(Connections, loadTime, host, world.GetPairRowAsync));
+
+// Last, because every write leaves a row, and Azurite's reads slow down with the rows of a partition.
+Console.WriteLine();
+Console.WriteLine("Latency, one request at a time   p50 host   p50 storage   ratio   p99 host   p99 storage   samples");
+Print("object write (1 GET, 1 batch)", await Latency.CompareAsync(WriteSamples, world.WriteObjectAsync, world.WriteRowsAsync));
+
+static void Print(string name, object result) => Console.WriteLine($"{name,-30}{result}");
