@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Text.RegularExpressions;
-using QuantumFlux.Local;
 using QuantumFlux.Storage;
 
 namespace QuantumFlux.Benchmarks;
@@ -8,7 +7,7 @@ namespace QuantumFlux.Benchmarks;
 /// <summary>The local host in a process of its own, with its data in memory.</summary>
 public sealed partial class HostProcess : IAsyncDisposable
 {
-    private static readonly TimeSpan StartMax = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan _startMax = TimeSpan.FromMinutes(2);
 
     private readonly Process _process;
 
@@ -39,13 +38,14 @@ public sealed partial class HostProcess : IAsyncDisposable
         }
     }
 
-    public static async Task<HostProcess> StartAsync()
+    /// <summary>Starts a host.</summary>
+    /// <param name="assembly">Its program. The build puts it beside this one.</param>
+    public static async Task<HostProcess> StartAsync(string assembly)
     {
-        // The build puts the host beside this program.
         var process = Process.Start(new ProcessStartInfo(
             "dotnet",
-            [typeof(LocalHost).Assembly.Location, "--ephemeral", "--urls", "http://127.0.0.1:0"]) { RedirectStandardOutput = true })!;
-        using var limit = new CancellationTokenSource(StartMax);
+            [assembly, "--ephemeral", "--urls", "http://127.0.0.1:0"]) { RedirectStandardOutput = true })!;
+        using var limit = new CancellationTokenSource(_startMax);
         var said = "";
         while (await process.StandardOutput.ReadLineAsync(limit.Token) is { } line)
         {

@@ -3,13 +3,11 @@ namespace QuantumFlux.Benchmarks;
 /// <summary>How long two kinds of request take, sent in turns: one, the other, one, the other.</summary>
 public static class Latency
 {
-    // Long enough for the last tier of compilation, which comes in the background.
-    private const int WarmUps = 2_000;
+    private const int WarmUps = 500;
 
     public static async Task<Comparison> CompareAsync(int samples, Func<Task> ours, Func<Task> bare)
     {
-        // Writes make storage slower as they go, so fewer samples mean a shorter warm-up too.
-        for (var sample = 0; sample < Math.Min(WarmUps, samples / 2); sample++)
+        for (var sample = 0; sample < WarmUps; sample++)
         {
             await ours();
             await bare();

@@ -5,11 +5,11 @@ namespace QuantumFlux.Benchmarks;
 /// <summary>As many requests as a number of connections take, each sending its next one when the last is answered.</summary>
 public static class Load
 {
-    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan _warmUp = TimeSpan.FromSeconds(1);
 
     public static async Task<LoadResult> RunAsync(int connections, TimeSpan duration, HostProcess host, Func<Task> request)
     {
-        await SendAsync(connections, WarmUp, request);
+        await SendAsync(connections, _warmUp, request);
 
         using var self = Process.GetCurrentProcess();
         var (client, server) = (self.TotalProcessorTime, host.ProcessorTime);

@@ -1,18 +1,27 @@
 using System.Globalization;
 using QuantumFlux.Benchmarks;
+using QuantumFlux.Local;
 
 // What a request costs on top of the storage requests that it cannot do without: each kind of request beside its bare storage requests, sent to the
-// same Azurite in turns, so that whatever else the machine does meets both.
+// same Azurite in turns, so that whatever else the machine does meets both. An argument names another build's QuantumFlux.Local.dll to measure.
 const int Connections = 32;
 const int LatencySamples = 5_000;
 const int WriteSamples = 2_000;
 var loadTime = TimeSpan.FromSeconds(5);
 
+// The last tier of compilation comes in the background, and late on a busy machine.
+var warmUpTime = TimeSpan.FromSeconds(3);
+
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-await using var host = await HostProcess.StartAsync();
+await using var host = await HostProcess.StartAsync(args is [var build] ? build : typeof(LocalHost).Assembly.Location);
 using var world = await World.CreateAsync(host);
 
 Console.WriteLine($"{Environment.ProcessorCount} cores, .NET {Environment.Version}, host {host.Address}, storage {host.Storage.TableEndpoint}");
+foreach (var request in new[] { world.ReadObjectAsync, world.GetHeadRowAsync, world.ReadEntanglementAsync, world.GetPairRowAsync })
+{
+    await Load.RunAsync(Connections, warmUpTime, host, request);
+}
+
 Console.WriteLine();
 Console.WriteLine("Latency, one request at a time   p50 host   p50 storage   ratio   p99 host   p99 storage   samples");
 Print("object read (1 GET)", await Latency.CompareAsync(LatencySamples, world.ReadObjectAsync, world.GetHeadRowAsync));

@@ -16,7 +16,7 @@ public sealed class World : IDisposable
     private const string WrittenId = "bench-write";
     private const string BareId = "bench-bare";
 
-    private static readonly byte[] Content = [.. Enumerable.Range(0, 256).Select(index => (byte)index)];
+    private static readonly byte[] _content = [.. Enumerable.Range(0, 256).Select(index => (byte)index)];
 
     // Nagle's algorithm is off in this handler, and connections stay open.
     private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false });
@@ -62,12 +62,12 @@ public sealed class World : IDisposable
     /// <summary>What an object write comes to in storage: the head is read, then head, version and content are written in one transaction.</summary>
     public async Task WriteRowsAsync()
     {
-        var pointer = ContentStore.PointerTo(Content, Dimensions.Home);
+        var pointer = ContentStore.PointerTo(_content, Dimensions.Home);
         var version = new ObjectVersion(BareId, Math.Max(_version + 1, VersionNumber.At(TimeProvider.System.GetUtcNow())), pointer, "application/octet-stream");
         var isNew = _version == 0;
         _version = version.Version;
         var head = ObjectRows.HeadRow(_tenant, new ObjectHead(version, version.Version, [], null));
-        var content = new TableRow(_tenant, ObjectRows.ContentKey(pointer.Sha256, Dimensions.Home[0])).SetLarge("Data", Content);
+        var content = new TableRow(_tenant, ObjectRows.ContentKey(pointer.Sha256, Dimensions.Home[0])).SetLarge("Data", _content);
 
         if (!isNew)
         {
@@ -97,7 +97,7 @@ public sealed class World : IDisposable
 
     private async Task PutAsync(string id)
     {
-        using var content = new ByteArrayContent(Content);
+        using var content = new ByteArrayContent(_content);
         content.Headers.ContentType = new MediaTypeHeaderValue("application/octet-stream");
         using var answer = await _http.PutAsync(string.Create(CultureInfo.InvariantCulture, $"{_origin}objects/{id}"), content);
         answer.EnsureSuccessStatusCode();
