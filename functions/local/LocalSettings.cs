@@ -57,6 +57,8 @@ public sealed record LocalSettings(LocalFolders Folders, IConfigurationRoot Conf
                 [BootstrapKeySetting] = DevelopmentKey,
                 ["Logging:LogLevel:Default"] = "Information",
                 ["Logging:LogLevel:Microsoft"] = "Warning",
+                // ASP.NET would make a span for every request as long as it may log one; the gate makes its own. Kestrel still logs what the application throws.
+                ["Logging:LogLevel:Microsoft.AspNetCore.Hosting.Diagnostics"] = "None",
                 ["Logging:LogLevel:Azure"] = "Warning",
             })
             .AddInMemoryCollection(folders.Root is { } root ? ReadFile(Path.Combine(root, "local.settings.json")) : [])
