@@ -133,10 +133,7 @@ public sealed partial class ApiGate(KeyStore keys, Telemetry telemetry, TimeProv
             case BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge }:
                 return ApiException.PayloadTooLarge(Objects.ObjectLimits.ContentBytesMax);
             case BadHttpRequestException bad:
-                return new ApiException(bad.StatusCode, "INVALID_PARAMETERS", "The request is not valid HTTP", new Dictionary<string, object?>
-                {
-                    ["request"] = bad.Message,
-                });
+                return ApiException.Malformed(bad);
             case StorageException { IsTransient: true } storage:
                 LogStorageUnavailable(storage, requestId, request.Method, request.Path);
                 return ApiException.Unavailable();

@@ -69,6 +69,7 @@ public static class LocalHost
         var app = builder.Build();
         var routes = app.Services.GetRequiredService<FunctionRoutes>();
         var timers = app.Services.GetRequiredService<TimerLoop>();
+        RefusedRequests.Answer(app);
         app.Run(context => ServeAsync(context, routes, timers));
         return app;
     }
