@@ -8,13 +8,13 @@ namespace QuantumFlux.Api;
 public sealed class ApiException(int status, string code, string message, IReadOnlyDictionary<string, object?>? details = null)
     : Exception(message)
 {
-    private static readonly Dictionary<string, object?> NoDetails = [];
+    private static readonly Dictionary<string, object?> _noDetails = [];
 
     public int Status { get; } = status;
 
     public string Code { get; } = code;
 
-    public IReadOnlyDictionary<string, object?> Details { get; } = details ?? NoDetails;
+    public IReadOnlyDictionary<string, object?> Details { get; } = details ?? _noDetails;
 
     /// <summary>When to try again, for the <c>Retry-After</c> header; null means that the header is not sent.</summary>
     public TimeSpan? RetryAfter { get; init; }

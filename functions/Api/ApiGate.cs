@@ -130,8 +130,6 @@ public sealed partial class ApiGate(KeyStore keys, Telemetry telemetry, TimeProv
         {
             case ApiException api:
                 return api;
-            case BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge }:
-                return ApiException.PayloadTooLarge(Objects.ObjectLimits.ContentBytesMax);
             case BadHttpRequestException bad:
                 return ApiException.Malformed(bad);
             case StorageException { IsTransient: true } storage:

@@ -28,4 +28,18 @@ public sealed class Caller(ApiKey key, string requestId)
             throw ApiException.InsufficientPermissions(scope);
         }
     }
+
+    /// <summary>Whether the caller sees and revokes a key of its account: from the sandbox, no production keys, unless it is an administrator.</summary>
+    public bool MayKeep(ApiKey other) =>
+        Key.Environment == KeyEnvironment.Live || other.Environment == KeyEnvironment.Test || Key.Has(Scopes.Admin);
+
+    /// <summary>Ends the request when it is about another account than the key's, unless the key may act for others.</summary>
+    /// <exception cref="ApiException">403 <c>INSUFFICIENT_PERMISSIONS</c>.</exception>
+    public void RequireAccount(string accountId)
+    {
+        if (accountId != Key.AccountId)
+        {
+            Require(Scopes.Admin);
+        }
+    }
 }

@@ -12,8 +12,8 @@ namespace QuantumFlux.Api;
 /// <remarks>An optional member that is null counts as absent. Call <see cref="ThrowIfInvalid"/> after the last member was read.</remarks>
 public sealed class JsonBody
 {
-    /// <summary>The largest body that is read, unless a call says otherwise. 64 KiB is far more than any of these requests needs.</summary>
-    public const int BytesMax = 64 * 1024;
+    /// <summary>The largest body that is read, unless a call says otherwise. 64 KiB is far more than most requests need.</summary>
+    public const int BytesMaxDefault = 64 * 1024;
 
     private const string Root = "body";
 
@@ -37,15 +37,18 @@ public sealed class JsonBody
     /// <param name="request">The request.</param>
     /// <param name="isRequired">When false, a request without any body counts as an empty object.</param>
     /// <param name="cancellationToken">Ends the call early.</param>
+    /// <param name="bytesMax">The largest body that is read.</param>
     /// <exception cref="ApiException">400 when it is not a JSON object; 413 when it is too large; 415 when it is not said to be JSON in UTF-8.</exception>
-    public static async Task<JsonBody> ReadAsync(HttpRequest request, bool isRequired, CancellationToken cancellationToken)
+    public static async Task<JsonBody> ReadAsync(
+        HttpRequest request, bool isRequired, CancellationToken cancellationToken, int bytesMax = BytesMaxDefault)
     {
-        var bytes = await ReadBytesAsync(request, cancellationToken);
+        var bytes = await ReadBytesAsync(request, bytesMax, cancellationToken);
+        var faults = UnknownQuery(request);
         if (bytes.Length == 0)
         {
             return isRequired
                 ? throw ApiException.InvalidParameter(Root, "is required: a JSON object")
-                : new JsonBody(JsonDocument.Parse("{}").RootElement, "", new Faults());
+                : new JsonBody(JsonDocument.Parse("{}").RootElement, "", faults);
         }
 
         RequireJson(request);
@@ -74,7 +77,7 @@ public sealed class JsonBody
         }
 
         return root.ValueKind == JsonValueKind.Object
-            ? new JsonBody(root, "", new Faults())
+            ? new JsonBody(root, "", faults)
             : throw ApiException.InvalidParameter(Root, "must be a JSON object");
     }
 
@@ -217,16 +220,28 @@ public sealed class JsonBody
         _faults.ThrowIfAny();
     }
 
-    private static async Task<ReadOnlyMemory<byte>> ReadBytesAsync(HttpRequest request, CancellationToken cancellationToken)
+    private static async Task<ReadOnlyMemory<byte>> ReadBytesAsync(HttpRequest request, int bytesMax, CancellationToken cancellationToken)
     {
-        if (request.ContentLength > BytesMax)
+        if (request.ContentLength > bytesMax)
         {
-            throw ApiException.PayloadTooLarge(BytesMax);
+            throw ApiException.PayloadTooLarge(bytesMax);
         }
 
-        var buffer = new byte[request.ContentLength is { } length ? (int)length + 1 : BytesMax + 1];
+        var buffer = new byte[request.ContentLength is { } length ? (int)length + 1 : bytesMax + 1];
         var count = await request.Body.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellationToken);
-        return count <= BytesMax ? buffer.AsMemory(0, count) : throw ApiException.PayloadTooLarge(BytesMax);
+        return count <= bytesMax ? buffer.AsMemory(0, count) : throw ApiException.PayloadTooLarge(bytesMax);
+    }
+
+    // Whoever sends a body sends every parameter in it.
+    private static Faults UnknownQuery(HttpRequest request)
+    {
+        var faults = new Faults();
+        foreach (var name in request.Query.Keys)
+        {
+            faults.Add(name, "is not a parameter of this request");
+        }
+
+        return faults;
     }
 
     private static void RequireJson(HttpRequest request)

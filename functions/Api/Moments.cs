@@ -8,7 +8,7 @@ public static class Moments
     /// <summary>What a parameter that is no moment is told.</summary>
     public const string Expected = "must be an ISO 8601 time with a zone, such as 2024-11-19T14:47:23.470Z";
 
-    private static readonly string[] Formats =
+    private static readonly string[] _formats =
     [
         "yyyy-MM-dd'T'HH:mm:ssK",
         "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK",
@@ -22,6 +22,6 @@ public static class Moments
         return text.Length > 0
             && (text[^1] == 'Z' || text.LastIndexOfAny(['+', '-']) > text.IndexOf('T', StringComparison.Ordinal))
             && text.Contains('T', StringComparison.Ordinal)
-            && DateTimeOffset.TryParseExact(text, Formats, CultureInfo.InvariantCulture, DateTimeStyles.AdjustToUniversal, out moment);
+            && DateTimeOffset.TryParseExact(text, _formats, CultureInfo.InvariantCulture, DateTimeStyles.AdjustToUniversal, out moment);
     }
 }

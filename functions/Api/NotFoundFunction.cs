@@ -23,7 +23,7 @@ public sealed class NotFoundFunction(ApiGate gate, FunctionRoutes routes, IServi
             return function.InvokeAsync(services, request, cancellationToken);
         }
 
-        return gate.RunAsync(request, Route, _ => throw ApiException.NotFound("path", "path"), cancellationToken);
+        return gate.RunAsync(request, Route, _ => throw ApiException.NotFound("path", "resource"), cancellationToken);
     }
 
     private static bool IsShort(string path) =>

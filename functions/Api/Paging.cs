@@ -23,6 +23,6 @@ public static class Cursor
     /// <summary>Reads <c>limit</c>.</summary>
     public static int Limit(QueryParameters query) => (int)(query.Whole("limit", 1, LimitMax) ?? LimitDefault);
 
-    /// <summary>The smallest key after another.</summary>
-    public static string After(string key) => key + '\u0001';
+    /// <summary>Where a range starts that leaves out one key and all before it: keys hold nothing that sorts before a space.</summary>
+    public static string After(string key) => key + ' ';
 }

@@ -9,7 +9,7 @@ public sealed class Telemetry
     /// <summary>The name of the activity source and of the meter.</summary>
     public const string Name = "QuantumFlux";
 
-    private static readonly ActivitySource Source = new(Name);
+    private static readonly ActivitySource _source = new(Name);
 
     private readonly Histogram<double> _duration;
 
@@ -21,7 +21,7 @@ public sealed class Telemetry
 
     /// <summary>Starts the span of a request; null when nobody listens.</summary>
     public static Activity? StartRequest(string method, string route, string requestId) =>
-        Source.StartActivity(ActivityKind.Server, name: $"{method} {route}", tags:
+        _source.StartActivity(ActivityKind.Server, name: $"{method} {route}", tags:
         [
             new("http.request.method", method),
             new("http.route", route),

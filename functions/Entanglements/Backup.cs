@@ -15,7 +15,7 @@ public sealed class BackupStore(StorageAccounts storage)
 {
     public const string Prefix = "bak_";
 
-    private static readonly string[] Slots = ["Source", "Target"];
+    private static readonly string[] _slots = ["Source", "Target"];
 
     private readonly ITables _tables = storage.Main.Tables;
 
@@ -25,7 +25,7 @@ public sealed class BackupStore(StorageAccounts storage)
         var row = new TableRow(tenant, Key(backup.Id))
             .Set("Entanglement", backup.EntanglementId)
             .Set("CreatedAt", backup.CreatedAt.UtcTicks);
-        foreach (var (slot, version) in Slots.Zip(backup.Versions))
+        foreach (var (slot, version) in _slots.Zip(backup.Versions))
         {
             row.Set(slot + "Id", version.ObjectId)
                 .Set(slot + "Version", version.Version)
@@ -46,7 +46,7 @@ public sealed class BackupStore(StorageAccounts storage)
                 id,
                 row.Text("Entanglement")!,
                 new DateTimeOffset(row.Whole("CreatedAt")!.Value, TimeSpan.Zero),
-                [.. Slots.Select(slot => new ObjectVersion(
+                [.. _slots.Select(slot => new ObjectVersion(
                     row.Text(slot + "Id")!,
                     row.Whole(slot + "Version")!.Value,
                     new ContentPointer(

@@ -65,7 +65,6 @@ public sealed record CreateEntanglement(
         IsTemporal ? now + Pair.TemporalLifetime : null,
         0,
         0,
-        false,
         PairStatistics.None,
         null,
         null);
@@ -76,22 +75,27 @@ public static class Entanglement
 {
     public const string Prefix = "ent_";
 
-    /// <summary>The pairs that wait for a write under way: those that hang together with the written object and have an older version.</summary>
-    public static IReadOnlySet<string> Lagging(IReadOnlyList<Pair> pairs, IReadOnlyList<WriteUnderWay> underWay)
+    /// <summary>
+    /// The pairs that wait for a write under way, each with the oldest such write: those that hang together with an object that has it, and have an
+    /// older version themselves.
+    /// </summary>
+    public static IReadOnlyDictionary<string, WriteUnderWay> Lagging(IReadOnlyList<Pair> pairs, IReadOnlyList<WriteUnderWay> underWay, DateTimeOffset now)
     {
-        var lagging = new HashSet<string>(StringComparer.Ordinal);
+        var lagging = new Dictionary<string, WriteUnderWay>(StringComparer.Ordinal);
         if (underWay.Count == 0)
         {
             return lagging;
         }
 
         var byObject = pairs
-            .Where(pair => pair.Status == PairStatus.Active)
+            .Where(pair => pair.StatusAt(now) == PairStatus.Active)
             .SelectMany(pair => new[] { (Id: pair.SourceId, pair), (Id: pair.TargetId, pair) })
             .ToLookup(entry => entry.Id, entry => entry.pair, StringComparer.Ordinal);
-        foreach (var write in underWay)
+        foreach (var write in underWay.OrderBy(write => write.Version))
         {
-            var reached = new HashSet<string>(StringComparer.Ordinal) { write.OriginId };
+            var reached = write.ObjectIds
+                .Where((id, index) => index == 0 || byObject[id].Any(pair => pair.SyncedVersion >= write.Version))
+                .ToHashSet(StringComparer.Ordinal);
             var open = new Queue<string>(reached);
             while (open.TryDequeue(out var id))
             {
@@ -99,7 +103,7 @@ public static class Entanglement
                 {
                     if (pair.SyncedVersion < write.Version)
                     {
-                        lagging.Add(pair.Id);
+                        lagging.TryAdd(pair.Id, write);
                     }
 
                     var other = pair.SourceId == id ? pair.TargetId : pair.SourceId;

@@ -90,9 +90,9 @@ public sealed class EntanglementFunction(
         // Totals over any filter need all pairs of the tenant; they are few (at most 847 a key are active) and one request reads a thousand.
         var now = time.GetUtcNow();
         var (pairs, underWay) = await objects.ListPairsAsync(caller.Tenant, cancellationToken);
-        var lagging = Entanglement.Lagging(pairs, underWay);
+        var lagging = Entanglement.Lagging(pairs, underWay, now);
         var matching = pairs
-            .Select(pair => (Pair: pair, Status: lagging.Contains(pair.Id) ? PairStatus.Pending : pair.StatusAt(now)))
+            .Select(pair => (Pair: pair, Status: lagging.ContainsKey(pair.Id) ? PairStatus.Pending : pair.StatusAt(now)))
             .Where(entry => (status is null || Entanglement.Word(entry.Status) == status) && entry.Pair.Strength >= (strengthMin ?? 0))
             .ToList();
 
@@ -112,20 +112,23 @@ public sealed class EntanglementFunction(
     {
         var query = new QueryParameters(request);
         query.ThrowIfInvalid();
-        var pair = await FindAsync(caller, id, cancellationToken);
+        // The pair's row cannot tell that a write is on its way to it: that is asked beside it.
+        var (find, ask) = (FindAsync(caller, id, cancellationToken), objects.ListUnderWayAsync(caller.Tenant, cancellationToken));
+        await Task.WhenAll(find, ask);
+        var pair = await find;
         var sign = signature.Sign(Entanglement.SignedParts(caller.Tenant, pair));
         QuantumSignature.Check(request, sign);
 
         var now = time.GetUtcNow();
         var status = pair.StatusAt(now);
         var unsyncedFor = TimeSpan.Zero;
-        if (pair.IsWide && status == PairStatus.Active)
+        if (status == PairStatus.Active && (await ask).Count > 0)
         {
             var (pairs, underWay) = await objects.ListPairsAsync(caller.Tenant, cancellationToken);
-            if (Entanglement.Lagging(pairs, underWay).Contains(pair.Id))
+            if (Entanglement.Lagging(pairs, underWay, now).TryGetValue(pair.Id, out var oldest))
             {
                 status = PairStatus.Pending;
-                unsyncedFor = now - VersionNumber.ToMoment(underWay.Min(write => write.Version));
+                unsyncedFor = now - VersionNumber.ToMoment(oldest.Version);
             }
         }
 
@@ -160,7 +163,7 @@ public sealed class EntanglementFunction(
 
         var pair = await FindAsync(caller, id, cancellationToken);
         QuantumSignature.Check(request, signature.Sign(Entanglement.SignedParts(caller.Tenant, pair)));
-        if (pair.Dissolution is null && pair.IsWide && isGraceful)
+        if (pair.Dissolution is null && isGraceful)
         {
             await FinishSyncsAsync(caller.Tenant, cancellationToken);
         }
@@ -186,8 +189,7 @@ public sealed class EntanglementFunction(
 
     private async Task FinishSyncsAsync(string tenant, CancellationToken cancellationToken)
     {
-        var (_, underWay) = await objects.ListPairsAsync(tenant, cancellationToken);
-        foreach (var write in underWay)
+        foreach (var write in await objects.ListUnderWayAsync(tenant, cancellationToken))
         {
             await writer.FinishAsync(tenant, write, cancellationToken);
         }

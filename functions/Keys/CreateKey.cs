@@ -20,7 +20,7 @@ public sealed partial record CreateKey(string Name, KeyEnvironment Environment, 
             QuantumFlux.Keys.Scopes.All.Contains(text, StringComparer.Ordinal)
                 ? null
                 : $"must hold only: {string.Join(", ", QuantumFlux.Keys.Scopes.All)}");
-        var accountId = body.OptionalText("account_id", text => AccountForm().IsMatch(text) ? null : "must be 1 to 64 letters, digits, _ or -");
+        var accountId = body.OptionalText("account_id", CheckAccount);
         if (scopes is [])
         {
             body.Faults.Add("scopes", "must hold at least one scope");
@@ -47,6 +47,9 @@ public sealed partial record CreateKey(string Name, KeyEnvironment Environment, 
 
         return create;
     }
+
+    /// <summary>Says what an account's id must be when a text is none, else null.</summary>
+    public static string? CheckAccount(string text) => AccountForm().IsMatch(text) ? null : "must be 1 to 64 letters, digits, _ or -";
 
     private static Tier? TierOf(string text) => text switch
     {

@@ -19,6 +19,7 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
 
     private const string Table = "keys";
     private const int CachedKeysMax = 100_000;
+    private const int AttemptsMax = 16;
 
     private readonly ITables _tables = storage.Main.Tables;
     private readonly MemoryCache _cache = new(new MemoryCacheOptions { SizeLimit = CachedKeysMax });
@@ -74,26 +75,30 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
     }
 
     /// <summary>Revokes a key by its id, or does nothing when it is revoked already.</summary>
-    /// <returns>The revoked key, or null when the account has no such key.</returns>
-    public async Task<ApiKey?> RevokeAsync(string accountId, string keyId, CancellationToken cancellationToken)
+    /// <param name="accountId">The account.</param>
+    /// <param name="keyId">The key.</param>
+    /// <param name="isAllowed">Whether the caller may revoke a key of that account.</param>
+    /// <param name="cancellationToken">Ends the call early.</param>
+    /// <returns>The revoked key, or null when the account has no such key for this caller.</returns>
+    public async Task<ApiKey?> RevokeAsync(string accountId, string keyId, Func<ApiKey, bool> isAllowed, CancellationToken cancellationToken)
     {
         var row = await _tables.GetAsync(Table, AccountPartition(accountId), TableKey.Escape(keyId), null, cancellationToken);
-        return row is null ? null : await RevokeAsync(Parse(row).Hash, cancellationToken);
+        return row is not null && Parse(row) is var key && isAllowed(key) ? await RevokeAsync(key.Hash, cancellationToken) : null;
     }
 
     /// <summary>Revokes a key by its secret.</summary>
-    /// <returns>The revoked key, or null when the account has no such key.</returns>
-    public async Task<ApiKey?> RevokeSecretAsync(string accountId, string secret, CancellationToken cancellationToken)
+    /// <returns>The revoked key, or null when the account has no such key for this caller.</returns>
+    public async Task<ApiKey?> RevokeSecretAsync(string accountId, string secret, Func<ApiKey, bool> isAllowed, CancellationToken cancellationToken)
     {
         var key = await FindAsync(secret, cancellationToken);
-        return key is null || key.AccountId != accountId ? null : await RevokeAsync(key.Hash, cancellationToken);
+        return key is null || key.AccountId != accountId || !isAllowed(key) ? null : await RevokeAsync(key.Hash, cancellationToken);
     }
 
     public void Dispose() => _cache.Dispose();
 
     private async Task<ApiKey?> RevokeAsync(byte[] hash, CancellationToken cancellationToken)
     {
-        while (true)
+        for (var attempt = 0; attempt < AttemptsMax; attempt++)
         {
             var (partition, row) = HashKey(hash);
             var current = await _tables.GetAsync(Table, partition, row, null, cancellationToken);
@@ -116,6 +121,8 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
             _cache.Remove(Convert.ToHexString(hash));
             return key;
         }
+
+        throw ApiException.Unavailable();
     }
 
     private async Task<ApiKey?> ReadAsync(byte[] hash, KeyEnvironment environment, string lastCharacters, CancellationToken cancellationToken)

@@ -53,9 +53,11 @@ public sealed class KeysFunction(ApiGate gate, KeyStore keys, TimeProvider time)
         var query = new QueryParameters(request);
         var limit = Cursor.Limit(query);
         var after = query.Text("starting_after", id => Ids.IsWellFormed(id, "key_") ? null : "must be a key_id");
+        var accountId = query.Text("account_id", CreateKey.CheckAccount) ?? caller.Key.AccountId;
         query.ThrowIfInvalid();
+        caller.RequireAccount(accountId);
 
-        var (page, hasMore) = await keys.ListAsync(caller.Key.AccountId, after, limit, cancellationToken);
-        return Json.Result(new KeyListView([.. page.Select(KeyView.From)], hasMore));
+        var (page, hasMore) = await keys.ListAsync(accountId, after, limit, cancellationToken);
+        return Json.Result(new KeyListView([.. page.Where(caller.MayKeep).Select(KeyView.From)], hasMore));
     }
 }

@@ -28,6 +28,7 @@ public sealed class RevokeFunction(ApiGate gate, KeyStore keys)
         var body = await JsonBody.ReadAsync(request, isRequired: true, cancellationToken);
         var keyId = body.OptionalText("key_id", _ => null);
         var secret = body.OptionalText("key", _ => null);
+        var account = body.OptionalText("account_id", CreateKey.CheckAccount) ?? caller.Key.AccountId;
         if ((keyId is null) == (secret is null))
         {
             body.Faults.Add("key_id", "is required unless key is given; only one of the two");
@@ -35,10 +36,10 @@ public sealed class RevokeFunction(ApiGate gate, KeyStore keys)
 
         body.ThrowIfInvalid();
 
-        var account = caller.Key.AccountId;
+        caller.RequireAccount(account);
         var revoked = keyId is not null
-            ? Ids.IsWellFormed(keyId, "key_") ? await keys.RevokeAsync(account, keyId, cancellationToken) : null
-            : await keys.RevokeSecretAsync(account, secret!, cancellationToken);
+            ? Ids.IsWellFormed(keyId, "key_") ? await keys.RevokeAsync(account, keyId, caller.MayKeep, cancellationToken) : null
+            : await keys.RevokeSecretAsync(account, secret!, caller.MayKeep, cancellationToken);
         return revoked is null
             ? throw ApiException.NotFound(keyId is not null ? "key_id" : "key", "API key")
             : Json.Result(new RevokedView(revoked.KeyId, "revoked", revoked.RevokedAt!.Value));

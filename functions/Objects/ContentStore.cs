@@ -9,8 +9,10 @@ namespace QuantumFlux.Objects;
 /// <summary>What must be written with a version so that its content is there.</summary>
 /// <param name="Pointer">Where the content lies then.</param>
 /// <param name="Actions">Rows for the version's own transaction; empty when there are none.</param>
-/// <param name="Missing">Dimensions that did not take their copy, for maintenance to repair; empty when all did.</param>
-public sealed record Placement(ContentPointer Pointer, IReadOnlyList<TableAction> Actions, IReadOnlyList<int> Missing);
+/// <param name="Missing">Dimensions that have no copy yet, for maintenance to bring; empty when all have.</param>
+/// <param name="InTransaction">Dimensions that get their copy by <paramref name="Actions"/>.</param>
+public sealed record Placement(
+    ContentPointer Pointer, IReadOnlyList<TableAction> Actions, IReadOnlyList<int> Missing, List<int> InTransaction);
 
 /// <summary>
 /// Content under its SHA-256, stored once per tenant and dimension: up to <see cref="ObjectLimits.RowContentBytesMax"/> in rows, beyond in blobs.
@@ -42,12 +44,13 @@ public sealed partial class ContentStore(StorageAccounts storage, Dimensions dim
     {
         if (pointer.IsEmpty)
         {
-            return new Placement(pointer, [], []);
+            return new Placement(pointer, [], [], []);
         }
 
         Remember(tenant, pointer, content);
         var actions = new List<TableAction>();
         var missing = new List<int>();
+        var inTransaction = new List<int>();
         foreach (var dimension in into)
         {
             var action = TableAction.Upsert(
@@ -55,6 +58,7 @@ public sealed partial class ContentStore(StorageAccounts storage, Dimensions dim
             if (storage.ForDimension(dimension) == storage.Main)
             {
                 actions.Add(action);
+                inTransaction.Add(dimension);
             }
             else if (!await TryAsync(dimension, () =>
                 storage.ForDimension(dimension).Tables.WriteAsync(ObjectRows.Table, [action], cancellationToken)))
@@ -64,36 +68,33 @@ public sealed partial class ContentStore(StorageAccounts storage, Dimensions dim
         }
 
         return missing.Count < pointer.Dimensions.Count
-            ? new Placement(pointer, actions, missing)
+            ? new Placement(pointer, actions, missing, inTransaction)
             : throw ApiException.DimensionalInstability(pointer.Dimensions);
     }
 
-    /// <summary>Prepares an existing pointer for more dimensions, by copying what they lack.</summary>
-    /// <exception cref="ApiException">503 <c>DIMENSIONAL_INSTABILITY</c> when the content cannot be read.</exception>
+    /// <summary>
+    /// Prepares an existing pointer for more dimensions. Small content is copied with the version; large content by maintenance, so that a copy of
+    /// any size costs a pointer.
+    /// </summary>
+    /// <exception cref="ApiException">503 <c>DIMENSIONAL_INSTABILITY</c> when small content cannot be read.</exception>
     public async Task<Placement> ExtendAsync(string tenant, ContentPointer pointer, IReadOnlyList<int> needed, CancellationToken cancellationToken)
     {
         var lacking = pointer.IsEmpty ? [] : needed.Except(pointer.Dimensions).ToList();
         if (lacking.Count == 0)
         {
-            return new Placement(pointer, [], []);
+            return new Placement(pointer, [], [], []);
         }
 
-        var extended = pointer with { Dimensions = [.. needed.Union(pointer.Dimensions)] };
+        var extended = pointer with { Dimensions = [.. pointer.Dimensions, .. lacking] };
         if (pointer.Blob is null)
         {
             return await PlaceRowsAsync(tenant, extended, await ReadRowsAsync(tenant, pointer, cancellationToken), lacking, cancellationToken);
         }
 
-        var missing = new List<int>();
-        foreach (var dimension in lacking)
-        {
-            if (!await CopyBlobAsync(tenant, pointer, dimension, cancellationToken))
-            {
-                missing.Add(dimension);
-            }
-        }
-
-        return new Placement(extended, [], missing);
+        var row = await FindBlobRowAsync(tenant, pointer.Sha256, cancellationToken);
+        return row?.Text("Blob") == pointer.Blob
+            ? new Placement(extended, [PutBlobRow(tenant, extended, row)], lacking, [])
+            : new Placement(extended, [], lacking, []);
     }
 
     /// <summary>Streams content into a blob in each of some dimensions, in blocks, never holding more than two of them.</summary>
@@ -159,26 +160,30 @@ public sealed partial class ContentStore(StorageAccounts storage, Dimensions dim
     }
 
     /// <summary>
-    /// Prepares the row that says which blob holds larger content. When the tenant has the same content already, the new blob is given up for the old one.
+    /// Prepares the row that says which blob holds larger content. When the tenant has the same content already, and it is still sound, the new blob is
+    /// given up for the old one.
     /// </summary>
+    /// <param name="tenant">The tenant.</param>
+    /// <param name="uploaded">The new blob.</param>
+    /// <param name="missing">The dimensions that did not take it.</param>
+    /// <param name="needed">The dimensions that must hold the content; those that do not get it from maintenance.</param>
+    /// <param name="cancellationToken">Ends the call early.</param>
     public async Task<Placement> PlaceBlobAsync(
-        string tenant, ContentPointer uploaded, IReadOnlyList<int> missing, CancellationToken cancellationToken)
+        string tenant, ContentPointer uploaded, IReadOnlyList<int> missing, IReadOnlyList<int> needed, CancellationToken cancellationToken)
     {
-        var key = ObjectRows.ContentKey(uploaded.Sha256, 0);
-        var row = await storage.Main.Tables.GetAsync(ObjectRows.Table, tenant, key, null, cancellationToken);
-        if (row?.Text("Blob") is { } blob && blob != uploaded.Blob
-            && ObjectRows.ParseDimensions(row.Text("Dimensions")) is var held
-            && !uploaded.Dimensions.Except(held).Any())
+        var row = await FindBlobRowAsync(tenant, uploaded.Sha256, cancellationToken);
+        if (row?.Text("Blob") is { } blob && blob != uploaded.Blob)
         {
-            // The row is written again under its ETag: a clean-up that is about to remove the old blob then notices that it is needed.
-            return new Placement(uploaded with { Blob = blob, Dimensions = held }, [TableAction.Replace(Fill(new TableRow(tenant, key), blob, held), row.ETag!)], []);
+            var held = uploaded with { Blob = blob, Dimensions = ObjectRows.ParseDimensions(row.Text("Dimensions")) };
+            if (await SoundAsync(held, cancellationToken) is { Count: > 0 } sound)
+            {
+                held = held with { Dimensions = [.. sound.Union(held.Dimensions).Union(uploaded.Dimensions).Union(needed)] };
+                return new Placement(held, [PutBlobRow(tenant, held, row)], [.. held.Dimensions.Except(sound)], []);
+            }
         }
 
-        var action = Fill(new TableRow(tenant, key), uploaded.Blob!, uploaded.Dimensions);
-        return new Placement(uploaded, [TableAction.Upsert(action)], missing);
-
-        static TableRow Fill(TableRow row, string blob, IReadOnlyList<int> dimensions) =>
-            row.Set("Blob", blob).Set("Dimensions", ObjectRows.Format(dimensions));
+        var placed = uploaded with { Dimensions = [.. uploaded.Dimensions.Union(needed)] };
+        return new Placement(placed, [PutBlobRow(tenant, placed, row)], [.. missing.Union(needed.Except(uploaded.Dimensions))], []);
     }
 
     /// <summary>Removes a blob that no version points to. What cannot be removed is left for clean-up.</summary>
@@ -224,6 +229,25 @@ public sealed partial class ContentStore(StorageAccounts storage, Dimensions dim
         }
 
         throw ApiException.DimensionalInstability(pointer.Dimensions);
+    }
+
+    /// <summary>
+    /// Makes sure that content is there and is what its hash says: small content is read and hashed (or has been, when it is in memory), of a blob
+    /// the length and the hash that it was written with are compared in each dimension.
+    /// </summary>
+    /// <exception cref="ApiException">503 <c>DIMENSIONAL_INSTABILITY</c> when no dimension has it sound.</exception>
+    public async Task VerifyAsync(string tenant, ContentPointer pointer, CancellationToken cancellationToken)
+    {
+        if (pointer.Blob is null)
+        {
+            await ReadRowsAsync(tenant, pointer, cancellationToken);
+            return;
+        }
+
+        if ((await SoundAsync(pointer, cancellationToken)).Count == 0)
+        {
+            throw ApiException.DimensionalInstability(pointer.Dimensions);
+        }
     }
 
     /// <summary>Copies a range of content to a stream, and goes on with the next dimension when one fails on the way.</summary>
@@ -316,6 +340,29 @@ public sealed partial class ContentStore(StorageAccounts storage, Dimensions dim
     }
 
     public void Dispose() => _cache.Dispose();
+
+    // The dimensions that hold a blob with the length and the hash that it was written with.
+    private async Task<IReadOnlyList<int>> SoundAsync(ContentPointer pointer, CancellationToken cancellationToken)
+    {
+        var outcomes = await Task.WhenAll(pointer.Dimensions.Select(async dimension => (dimension, isSound: await TryAsync(dimension, async () =>
+            await storage.ForDimension(dimension).Blobs.GetPropertiesAsync(
+                Dimensions.Container(dimension), pointer.Blob!, cancellationToken) is { } found
+            && found.Length == pointer.SizeBytes
+            && found.Metadata.GetValueOrDefault("sha256") == pointer.Sha256))));
+        return [.. outcomes.Where(outcome => outcome.isSound).Select(outcome => outcome.dimension)];
+    }
+
+    private Task<TableRow?> FindBlobRowAsync(string tenant, string sha256, CancellationToken cancellationToken) =>
+        storage.Main.Tables.GetAsync(ObjectRows.Table, tenant, ObjectRows.ContentKey(sha256, 0), null, cancellationToken);
+
+    // Written under its ETag: a clean-up that is about to remove a blob then notices that it is needed, and equal uploads that meet agree on one.
+    private static TableAction PutBlobRow(string tenant, ContentPointer pointer, TableRow? current)
+    {
+        var row = new TableRow(tenant, ObjectRows.ContentKey(pointer.Sha256, 0))
+            .Set("Blob", pointer.Blob)
+            .Set("Dimensions", ObjectRows.Format(pointer.Dimensions));
+        return current is null ? TableAction.Insert(row) : TableAction.Replace(row, current.ETag!);
+    }
 
     private async Task<bool> CopyBlobAsync(string tenant, ContentPointer pointer, int dimension, CancellationToken cancellationToken)
     {

@@ -21,6 +21,27 @@ public sealed class ObjectGraph(string origin, IReadOnlyDictionary<string, Objec
     /// <summary>The head of an object that the write reaches, or that the added entanglement names.</summary>
     public ObjectHead Head(string objectId) => heads[objectId];
 
+    /// <summary>
+    /// The version that the origin has, or is about to get: while a write to many objects is under way, others can have it already. What comes with
+    /// the added entanglement does not count.
+    /// </summary>
+    public ObjectVersion Latest(DateTimeOffset now)
+    {
+        var reached = new HashSet<string>(StringComparer.Ordinal) { origin };
+        var open = new Queue<string>(reached);
+        var latest = Origin.Current;
+        while (open.TryDequeue(out var id))
+        {
+            latest = heads[id].Current.Version > latest.Version ? heads[id].Current : latest;
+            foreach (var link in heads[id].Links.Where(link => link.Carries(now) && heads.ContainsKey(link.OtherId) && reached.Add(link.OtherId)))
+            {
+                open.Enqueue(link.OtherId);
+            }
+        }
+
+        return latest;
+    }
+
     /// <summary>The first object by name: the same for every member, and so a name for the whole.</summary>
     public string LaneKey => heads.Keys.Min(StringComparer.Ordinal)!;
 
@@ -41,14 +62,15 @@ public sealed class ObjectGraph(string origin, IReadOnlyDictionary<string, Objec
     public long NextVersion(DateTimeOffset now) => Math.Max(VersionNumber.At(now), heads.Values.Max(head => head.Current.Version) + 1);
 
     /// <summary>
-    /// Refuses a write that would reach the target of a one-way pair in any way but through that pair.
+    /// Refuses a write that would reach the target of a one-way pair in any way but through that pair. A one-way pair that is added against one that is
+    /// there is no such write: its source keeps its content.
     /// </summary>
     /// <exception cref="ApiException">409 <c>QUANTUM_CONFLICT</c>, naming the pair.</exception>
     public void RefuseConflicts(DateTimeOffset now)
     {
         foreach (var step in steps)
         {
-            if (Head(step.ObjectId).Links.FirstOrDefault(link => link.Feeds(now) && link.PairId != step.Via?.PairId) is { } feeding)
+            if (Head(step.ObjectId).Links.FirstOrDefault(link => link.Feeds(now) && link.PairId != step.Via?.PairId && !IsOpposite(step, link)) is { } feeding)
             {
                 throw ApiException.QuantumConflict(
                     "The write would reach the target of a one-way entanglement, which takes writes from its source alone",
@@ -69,6 +91,9 @@ public sealed class ObjectGraph(string origin, IReadOnlyDictionary<string, Objec
         }
     }
 
+    private bool IsOpposite(Step step, Link feeding) =>
+        added is { IsBidirectional: false } && step.ObjectId == added.SourceId && feeding.OtherId == added.TargetId;
+
     /// <summary>Follows the entanglements from an object to every object that a write to it moves.</summary>
     /// <param name="origin">The object that is written.</param>
     /// <param name="added">An entanglement to follow although no object knows it yet; null means none.</param>
@@ -80,38 +105,56 @@ public sealed class ObjectGraph(string origin, IReadOnlyDictionary<string, Objec
         DateTimeOffset now,
         Func<IReadOnlyList<string>, Task<IReadOnlyList<ObjectHead?>>> find)
     {
-        var heads = new Dictionary<string, ObjectHead>(StringComparer.Ordinal);
-        var steps = new List<Step>();
-        List<Step> level = [new(origin, null)];
-        var reached = new HashSet<string>(StringComparer.Ordinal) { origin };
-
         // An added pair's target is read together with its source: they are known from the start, and this saves a round trip.
-        string[] first = added is null ? [origin] : [origin, added.TargetId];
-        foreach (var (id, head) in first.Zip(await find(first)))
-        {
-            heads[id] = head ?? ObjectHead.Unwritten(id);
-        }
+        var heads = await FindAsync(added is null ? [origin] : [origin, added.TargetId], find);
+        return await FollowAsync([origin], heads, added, now, find);
+    }
 
+    /// <summary>Follows the entanglements from wherever a write under way has got to.</summary>
+    /// <returns>The objects that it has moved, as origins, and all that it is still to move; null when newer writes have overtaken it everywhere.</returns>
+    public static async Task<ObjectGraph?> LoadAsync(
+        WriteUnderWay write, DateTimeOffset now, Func<IReadOnlyList<string>, Task<IReadOnlyList<ObjectHead?>>> find)
+    {
+        var heads = await FindAsync(write.ObjectIds, find);
+        var moved = write.ObjectIds
+            .Where(id => heads[id].Current is { } current && current.Version == write.Version && current.Content.Sha256 == write.Sha256)
+            .ToList();
+        return moved.Count == 0 ? null : await FollowAsync(moved, heads, null, now, find);
+    }
+
+    private static async Task<ObjectGraph> FollowAsync(
+        List<string> origins,
+        Dictionary<string, ObjectHead> heads,
+        Pair? added,
+        DateTimeOffset now,
+        Func<IReadOnlyList<string>, Task<IReadOnlyList<ObjectHead?>>> find)
+    {
+        var steps = new List<Step>();
+        List<Step> level = [.. origins.Select(id => new Step(id, null))];
+        var reached = origins.ToHashSet(StringComparer.Ordinal);
         while (level.Count > 0 && steps.Count <= ObjectLimits.ComponentObjectsMax)
         {
-            var missing = level.Select(step => step.ObjectId).Where(id => !heads.ContainsKey(id)).ToList();
-            if (missing.Count > 0)
+            foreach (var (id, head) in await FindAsync([.. level.Select(step => step.ObjectId).Where(id => !heads.ContainsKey(id))], find))
             {
-                foreach (var (id, head) in missing.Zip(await find(missing)))
-                {
-                    heads[id] = head ?? ObjectHead.Unwritten(id);
-                }
+                heads[id] = head;
             }
 
+            // The added pair goes first: both its objects then fit into the first transaction, which must write their links to it.
             steps.AddRange(level);
             level = [.. level
-                .SelectMany(step => heads[step.ObjectId].Links.Concat(LinksOf(added, step.ObjectId)))
+                .SelectMany(step => LinksOf(added, step.ObjectId).Concat(heads[step.ObjectId].Links))
                 .Where(link => link.Carries(now) && reached.Add(link.OtherId))
                 .Select(link => new Step(link.OtherId, link))];
         }
 
-        return new ObjectGraph(origin, heads, steps, added);
+        return new ObjectGraph(origins[0], heads, steps, added);
     }
+
+    private static async Task<Dictionary<string, ObjectHead>> FindAsync(
+        IReadOnlyList<string> ids, Func<IReadOnlyList<string>, Task<IReadOnlyList<ObjectHead?>>> find) =>
+        ids.Count == 0
+            ? []
+            : ids.Zip(await find(ids)).ToDictionary(found => found.First, found => found.Second ?? ObjectHead.Unwritten(found.First), StringComparer.Ordinal);
 
     private static IEnumerable<Link> LinksOf(Pair? added, string objectId) =>
         added is not null && (objectId == added.SourceId || objectId == added.TargetId) ? [added.LinkOf(objectId)] : [];

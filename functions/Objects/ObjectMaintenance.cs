@@ -30,7 +30,7 @@ public sealed partial class ObjectMaintenance(
         var tenant = announcement.Key;
         try
         {
-            var (_, underWay) = await objects.ListPairsAsync(tenant, cancellationToken);
+            var underWay = await objects.ListUnderWayAsync(tenant, cancellationToken);
             var items = await work.ItemsAsync(tenant, cancellationToken);
             if (underWay.Count == 0 && items.Count == 0)
             {

@@ -15,15 +15,15 @@ public static class ObjectRows
 {
     public const string Table = "objects";
 
-    /// <summary>The range of all heads.</summary>
-    public const string HeadsFrom = "h:";
-    public const string HeadsBefore = "h;";
+    private const string HeadsFrom = "h:";
 
     /// <summary>The range of pairs and of writes under way.</summary>
     public const string PairsFrom = "e:";
     public const string PairsBefore = "ek";
 
-    private const string UnderWayPrefix = "ej:";
+    /// <summary>The range of writes under way alone.</summary>
+    public const string UnderWayFrom = "ej:";
+    public const string UnderWayBefore = "ej;";
 
     /// <summary>The columns of a head that a list needs.</summary>
     public static IReadOnlyList<string> HeadColumns { get; } = ["Version", "FirstVersion", "Sha256", "Size", "Type", "Dimensions", "Blob"];
@@ -42,9 +42,9 @@ public static class ObjectRows
 
     public static string ContentKey(string sha256, int dimension) => string.Create(CultureInfo.InvariantCulture, $"c:{sha256}:{dimension}");
 
-    public static string UnderWayKey(long version) => UnderWayPrefix + version.ToString("D19", CultureInfo.InvariantCulture);
+    public static string UnderWayKey(long version) => UnderWayFrom + version.ToString("D19", CultureInfo.InvariantCulture);
 
-    public static bool IsUnderWay(TableRow row) => row.Key.StartsWith(UnderWayPrefix, StringComparison.Ordinal);
+    public static bool IsUnderWay(TableRow row) => row.Key.StartsWith(UnderWayFrom, StringComparison.Ordinal);
 
     public static TableRow HeadRow(string tenant, ObjectHead head)
     {
@@ -86,7 +86,6 @@ public static class ObjectRows
             .Set("ExpiresAt", pair.ExpiresAt?.UtcTicks)
             .Set("SyncedVersion", pair.SyncedVersion)
             .Set("SyncedBytes", pair.SyncedBytes)
-            .Set("Wide", pair.IsWide ? true : null)
             .Set("SyncCount", statistics.SyncCount)
             .Set("TransferredBytes", statistics.TransferredBytes)
             .Set("LatencyTotal", statistics.LatencyTotal.Ticks)
@@ -113,7 +112,6 @@ public static class ObjectRows
         row.Whole("ExpiresAt") is { } expires ? Moment(expires) : null,
         row.Whole("SyncedVersion")!.Value,
         row.Whole("SyncedBytes")!.Value,
-        row.Flag("Wide") ?? false,
         new PairStatistics(
             row.Whole("SyncCount")!.Value,
             row.Whole("TransferredBytes")!.Value,
@@ -127,10 +125,14 @@ public static class ObjectRows
         row.ETag);
 
     public static TableRow UnderWayRow(string tenant, WriteUnderWay write) => new TableRow(tenant, UnderWayKey(write.Version))
-        .Set("Origin", write.OriginId)
-        .Set("Version", write.Version);
+        .Set("Version", write.Version)
+        .Set("Sha256", write.Sha256)
+        .SetLarge("Objects", JsonSerializer.SerializeToUtf8Bytes(write.ObjectIds));
 
-    public static WriteUnderWay ParseUnderWay(TableRow row) => new(row.Text("Origin")!, row.Whole("Version")!.Value);
+    public static WriteUnderWay ParseUnderWay(TableRow row) => new(
+        row.Whole("Version")!.Value,
+        row.Text("Sha256")!,
+        JsonSerializer.Deserialize<string[]>(row.Large("Objects"))!);
 
     public static string? Format(IReadOnlyList<int> dimensions) =>
         dimensions.Count == 0 ? null : string.Join(',', dimensions.Select(dimension => dimension.ToString(CultureInfo.InvariantCulture)));
@@ -159,6 +161,10 @@ public static class ObjectRows
 }
 
 /// <summary>A write that has not reached every object it must move.</summary>
-/// <param name="OriginId">The object that was written.</param>
 /// <param name="Version">The version that all of them are to get.</param>
-public sealed record WriteUnderWay(string OriginId, long Version);
+/// <param name="Sha256">The content that all of them are to get.</param>
+/// <param name="ObjectIds">
+/// All of them, the one that was written first. Those that have the version show where it is to go on from, also when the one that was written has
+/// gone or lost its entanglements since.
+/// </param>
+public sealed record WriteUnderWay(long Version, string Sha256, IReadOnlyList<string> ObjectIds);

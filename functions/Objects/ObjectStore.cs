@@ -4,9 +4,10 @@ using QuantumFlux.Storage;
 namespace QuantumFlux.Objects;
 
 /// <summary>Reads objects and pairs, and removes objects. Writes that move objects are <see cref="ObjectWriter"/>'s.</summary>
-public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
+public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work, ILogger<ObjectStore> logger)
 {
     private const int ReadsAtOnceMax = 16;
+    private const int AttemptsMax = 64;
 
     private readonly ITables _tables = storage.Main.Tables;
 
@@ -18,7 +19,7 @@ public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
 
     /// <summary>The heads of several objects, in the order of the ids; null where there is none. One storage request each, some at once.</summary>
     public Task<IReadOnlyList<ObjectHead?>> FindAsync(string tenant, IReadOnlyList<string> objectIds, CancellationToken cancellationToken) =>
-        FindEachAsync(objectIds, id => FindAsync(tenant, id, cancellationToken), cancellationToken);
+        FindEachAsync(objectIds, id => FindAsync(tenant, id, cancellationToken));
 
     /// <summary>An older version by its number. Two storage requests at once.</summary>
     /// <returns>The version, or null when the object does not exist or never had it.</returns>
@@ -34,6 +35,11 @@ public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
     /// <returns>The version, or null when the object does not exist or did not at that moment.</returns>
     public async Task<ObjectVersion?> FindVersionAtAsync(string tenant, string objectId, DateTimeOffset moment, CancellationToken cancellationToken)
     {
+        if (moment < DateTimeOffset.UnixEpoch)
+        {
+            return null;
+        }
+
         var head = FindAsync(tenant, objectId, cancellationToken);
         var page = _tables.QueryAsync(
             ObjectRows.Table,
@@ -57,7 +63,7 @@ public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
         var query = new TableQuery(
             tenant,
             string.CompareOrdinal(start, from) > 0 ? start : from,
-            prefix.Length == 0 ? ObjectRows.HeadsBefore : from + '\uffff',
+            from[..^1] + (char)(from[^1] + 1),
             limit + 1,
             ObjectRows.HeadColumns);
         var (rows, hasMore) = await PageAsync(query, limit, cancellationToken);
@@ -94,7 +100,7 @@ public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
     /// <returns>False when there is no such object.</returns>
     public async Task<bool> DeleteAsync(string tenant, string objectId, Action<ObjectHead> check, CancellationToken cancellationToken)
     {
-        while (true)
+        for (var attempt = 0; attempt < AttemptsMax; attempt++)
         {
             if (await FindAsync(tenant, objectId, cancellationToken) is not { } head)
             {
@@ -120,11 +126,22 @@ public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
                 await work.AnnounceAsync(tenant, cancellationToken);
                 if ((await _tables.WriteAsync(ObjectRows.Table, [removal, TableAction.Upsert(item.ToRow(tenant))], cancellationToken)).IsDone)
                 {
-                    await FinishDeletionAsync(tenant, item, cancellationToken);
+                    // The object is gone: whatever happens to the rest of it from here on, maintenance finishes.
+                    try
+                    {
+                        await FinishDeletionAsync(tenant, item, cancellationToken);
+                    }
+                    catch (Exception exception) when (exception is StorageException or OperationCanceledException)
+                    {
+                        LogLeftBehind(exception, objectId);
+                    }
+
                     return true;
                 }
             }
         }
+
+        throw ApiException.Unavailable();
     }
 
     /// <summary>Removes the versions of a deleted object.</summary>
@@ -153,7 +170,7 @@ public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
 
     /// <summary>Several entanglements that live, in the order of the ids; null where there is none. One storage request each, some at once.</summary>
     public Task<IReadOnlyList<Pair?>> FindLivingPairsAsync(string tenant, IReadOnlyList<string> pairIds, CancellationToken cancellationToken) =>
-        FindEachAsync(pairIds, id => FindLivingPairAsync(tenant, id, cancellationToken), cancellationToken);
+        FindEachAsync(pairIds, id => FindLivingPairAsync(tenant, id, cancellationToken));
 
     /// <summary>Every entanglement that is not dissolved, oldest first, and every write under way. One storage request for each thousand of them.</summary>
     public async Task<(IReadOnlyList<Pair> Pairs, IReadOnlyList<WriteUnderWay> UnderWay)> ListPairsAsync(string tenant, CancellationToken cancellationToken)
@@ -184,6 +201,11 @@ public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
         return (pairs, underWay);
     }
 
+    /// <summary>The writes that have not reached every object they must move. One storage request: they are few, and soon over.</summary>
+    public async Task<IReadOnlyList<WriteUnderWay>> ListUnderWayAsync(string tenant, CancellationToken cancellationToken) =>
+        [.. (await _tables.QueryAsync(ObjectRows.Table, new TableQuery(tenant, ObjectRows.UnderWayFrom, ObjectRows.UnderWayBefore), cancellationToken))
+            .Rows.Select(ObjectRows.ParseUnderWay)];
+
     // Versions of a deleted object of the same name may wait for their removal: they are not this object's.
     private static ObjectVersion? Existing(ObjectHead? head, ObjectVersion? version) =>
         head is not null && version?.Version >= head.FirstVersion ? version : null;
@@ -206,16 +228,18 @@ public sealed class ObjectStore(StorageAccounts storage, WorkStore work)
         return [.. (await _tables.QueryAsync(ObjectRows.Table, query, cancellationToken)).Rows.Select(row => row.Key)];
     }
 
-    private static async Task<IReadOnlyList<T?>> FindEachAsync<T>(
-        IReadOnlyList<string> ids, Func<string, Task<T?>> find, CancellationToken cancellationToken)
+    private static async Task<IReadOnlyList<T?>> FindEachAsync<T>(IReadOnlyList<string> ids, Func<string, Task<T?>> find)
         where T : class
     {
-        var found = new T?[ids.Count];
-        await Parallel.ForAsync(
-            0,
-            ids.Count,
-            new ParallelOptions { MaxDegreeOfParallelism = ReadsAtOnceMax, CancellationToken = cancellationToken },
-            async (index, _) => found[index] = await find(ids[index]));
+        var found = new List<T?>(ids.Count);
+        foreach (var some in ids.Chunk(ReadsAtOnceMax))
+        {
+            found.AddRange(await Task.WhenAll(some.Select(find)));
+        }
+
         return found;
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Some versions of the deleted object {ObjectId} are left; maintenance removes them.")]
+    private partial void LogLeftBehind(Exception exception, string objectId);
 }

@@ -28,10 +28,9 @@ public sealed record Change(
 /// <param name="IsNew">Whether the object did not exist before.</param>
 /// <param name="FirstVersion">The number of the object's first version.</param>
 /// <param name="SyncedTo">The other objects that have it now, nearest first.</param>
-/// <param name="Added">The entanglement that it created, as stored; null when it created none.</param>
 /// <param name="Latency">How long the transaction took that made it so.</param>
 public sealed record Changed(
-    ObjectVersion Version, bool IsNew, long FirstVersion, IReadOnlyList<string> SyncedTo, Pair? Added, TimeSpan Latency);
+    ObjectVersion Version, bool IsNew, long FirstVersion, IReadOnlyList<string> SyncedTo, TimeSpan Latency);
 
 /// <summary>
 /// Moves objects: a write gives an object and all that its entanglements carry it to one new version, in one transaction, so that they are never
@@ -60,7 +59,7 @@ public sealed partial class ObjectWriter(
     private const int LinkBytes = 260;
     private const int TransactionBytes = ITables.TransactionBytesMax - (128 * 1024);
 
-    private static readonly TimeSpan BackoffMax = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan _backoffMax = TimeSpan.FromMilliseconds(250);
 
     private readonly ITables _tables = storage.Main.Tables;
 
@@ -69,18 +68,33 @@ public sealed partial class ObjectWriter(
     public async Task<Changed> ChangeAsync(string tenant, Change change, CancellationToken cancellationToken)
     {
         string[] writes = change.Added is { } added ? [change.ObjectId, added.TargetId] : [change.ObjectId];
-        using var lane = await lanes.EnterAsync(tenant, writes, cancellationToken);
-        for (var attempt = 0; attempt < AttemptsMax; attempt++)
+        var uploaded = change.Content?.Uploaded;
+        try
         {
-            if (await TryChangeAsync(tenant, change, cancellationToken) is { } changed)
+            using var lane = await lanes.EnterAsync(tenant, writes, cancellationToken);
+            for (var attempt = 0; attempt < AttemptsMax; attempt++)
             {
-                return changed;
+                if (await TryChangeAsync(tenant, change, cancellationToken) is { } changed)
+                {
+                    if (uploaded is not null && uploaded.Blob != changed.Version.Content.Blob)
+                    {
+                        await contents.DiscardAsync(uploaded, cancellationToken);
+                    }
+
+                    return changed;
+                }
+
+                await Task.Delay(Backoff(attempt), time, cancellationToken);
             }
 
-            await Task.Delay(Backoff(attempt), time, cancellationToken);
+            throw ApiException.Unavailable();
         }
-
-        throw ApiException.Unavailable();
+        catch (Exception exception) when (uploaded is not null && exception is ApiException or UploadCommittedException)
+        {
+            // Refused for certain. After a storage failure it may have been written all the same, so then the blob must stay.
+            await contents.DiscardAsync(uploaded!, cancellationToken);
+            throw;
+        }
     }
 
     /// <summary>Brings a write to the objects that it has not reached yet. Safe to repeat, and to run twice at once.</summary>
@@ -88,22 +102,20 @@ public sealed partial class ObjectWriter(
     {
         for (var attempt = 0; attempt < AttemptsMax; attempt++)
         {
+            // Without a graph it was overtaken: newer writes cover all that this one would have reached.
             var now = time.GetUtcNow();
-            var graph = await LoadAsync(tenant, write.OriginId, null, now, cancellationToken);
-            if (graph.Origin.Current.Version == write.Version)
+            var graph = await ObjectGraph.LoadAsync(write, now, ids => objects.FindAsync(tenant, ids, cancellationToken));
+            var moved = graph?.Steps.Select(step => step.ObjectId).Where(id => graph.Head(id).Current.Version >= write.Version).ToHashSet(StringComparer.Ordinal);
+            if (graph is null || await MoveRestAsync(tenant, graph, moved!, graph.Origin.Current, now, cancellationToken))
             {
-                var moved = graph.Steps.Select(step => step.ObjectId).Where(id => graph.Head(id).Current.Version >= write.Version).ToHashSet(StringComparer.Ordinal);
-                if (!await MoveRestAsync(tenant, graph, moved, graph.Origin.Current, now, cancellationToken))
-                {
-                    await Task.Delay(Backoff(attempt), time, cancellationToken);
-                    continue;
-                }
+                await RemoveAsync(tenant, write, cancellationToken);
+                return;
             }
 
-            // Done, or overtaken by a newer write, whose own record covers all that this one would have reached.
-            await _tables.WriteAsync(ObjectRows.Table, [TableAction.Delete(tenant, ObjectRows.UnderWayKey(write.Version), "*")], cancellationToken);
-            return;
+            await Task.Delay(Backoff(attempt), time, cancellationToken);
         }
+
+        throw ApiException.Unavailable();
     }
 
     private async Task<Changed?> TryChangeAsync(string tenant, Change change, CancellationToken cancellationToken)
@@ -113,16 +125,19 @@ public sealed partial class ObjectWriter(
         change.Check(graph);
         if (change.Added is { Status: PairStatus.Pending } pending)
         {
+            RefuseTooManyLinks(graph, pending, now);
             return await LinkAsync(tenant, graph, pending, now, cancellationToken);
         }
 
         graph.RefuseConflicts(now);
         lanes.Remember(tenant, graph);
+        RefuseTooManyLinks(graph, change.Added, now);
 
-        var placement = await PlaceAsync(tenant, change, graph, now, cancellationToken);
+        var latest = graph.Latest(now);
+        var placement = await PlaceAsync(tenant, change, latest.Content, graph.DimensionsNeeded(now), cancellationToken);
         var version = graph.NextVersion(now);
-        var origin = new ObjectVersion(
-            change.ObjectId, version, placement.Pointer, change.Content?.ContentType ?? graph.Origin.Current.ContentType);
+        var origin = new ObjectVersion(change.ObjectId, version, placement.Pointer, change.Content?.ContentType ?? latest.ContentType);
+        var underWay = new WriteUnderWay(version, placement.Pointer.Sha256, [.. graph.Steps.Select(step => step.ObjectId)]);
         var fixedActions = placement.Actions
             .Concat(placement.Missing.Select(dimension => TableAction.Upsert(WorkItem.ForRepair(placement.Pointer, dimension).ToRow(tenant))))
             .Concat(change.Also is null ? [] : await change.Also(version))
@@ -133,7 +148,7 @@ public sealed partial class ObjectWriter(
         var isWide = wave.Steps.Count < graph.Steps.Count;
         if (isWide)
         {
-            fixedActions.Add(TableAction.Insert(ObjectRows.UnderWayRow(tenant, new WriteUnderWay(change.ObjectId, version))));
+            fixedActions.Add(TableAction.Insert(ObjectRows.UnderWayRow(tenant, underWay)));
             wave = Wave.Select(graph, graph.Steps, moved, change.Added, now, fixedActions);
         }
 
@@ -142,21 +157,28 @@ public sealed partial class ObjectWriter(
             await work.AnnounceAsync(tenant, cancellationToken);
         }
 
-        var sent = await SendAsync(tenant, graph, wave, change.Added, origin, isWide, fixedActions, now, isFirst: true, cancellationToken);
-        if (sent is null)
+        TimeSpan? latency;
+        try
+        {
+            latency = await SendAsync(tenant, graph, wave, change.Added, origin, fixedActions, now, isFirst: true, cancellationToken);
+        }
+        catch (StorageException exception) when (exception.IsTransient)
+        {
+            placement.InTransaction.ForEach(dimensions.Failed);
+            throw;
+        }
+
+        if (latency is null)
         {
             return null;
         }
 
-        foreach (var dimension in placement.Pointer.Dimensions.Except(placement.Missing))
-        {
-            dimensions.Succeeded(dimension);
-        }
+        placement.InTransaction.ForEach(dimensions.Succeeded);
 
         moved.UnionWith(wave.Steps.Select(step => step.ObjectId));
         if (isWide)
         {
-            await FinishBestEffortAsync(tenant, graph, moved, origin, now, cancellationToken);
+            await FinishBestEffortAsync(tenant, graph, moved, origin, underWay, now, cancellationToken);
         }
 
         return new Changed(
@@ -164,8 +186,7 @@ public sealed partial class ObjectWriter(
             graph.Origin.RowETag is null,
             graph.Origin.RowETag is null ? version : graph.Origin.FirstVersion,
             [.. graph.Steps.Skip(1).Select(step => step.ObjectId).Where(moved.Contains)],
-            sent.Added,
-            sent.Latency);
+            latency.Value);
     }
 
     /// <summary>Ends an entanglement: both objects lose the link, neither its content.</summary>
@@ -208,6 +229,7 @@ public sealed partial class ObjectWriter(
                 cancellationToken);
             if (result.IsDone)
             {
+                ledger.Forget(tenant, pairId);
                 return ended;
             }
 
@@ -228,6 +250,20 @@ public sealed partial class ObjectWriter(
     private Task<ObjectGraph> LoadAsync(string tenant, string origin, Pair? added, DateTimeOffset now, CancellationToken cancellationToken) =>
         ObjectGraph.LoadAsync(origin, added, now, ids => objects.FindAsync(tenant, ids, cancellationToken));
 
+    // An object's links lie in its row, and every write to it writes them again.
+    private static void RefuseTooManyLinks(ObjectGraph graph, Pair? added, DateTimeOffset now)
+    {
+        foreach (var id in added is null ? [] : new[] { added.SourceId, added.TargetId })
+        {
+            if (graph.Head(id).Links.Count(link => !link.IsExpired(now)) >= ObjectLimits.LinksMax)
+            {
+                throw ApiException.QuantumConflict(
+                    $"An object takes at most {ObjectLimits.LinksMax} entanglements",
+                    new Dictionary<string, object?> { ["object_id"] = id, ["limit"] = ObjectLimits.LinksMax });
+            }
+        }
+    }
+
     // An entanglement that carries no writes: both objects get to know it and keep their content.
     private async Task<Changed?> LinkAsync(string tenant, ObjectGraph graph, Pair pair, DateTimeOffset now, CancellationToken cancellationToken)
     {
@@ -244,47 +280,65 @@ public sealed partial class ObjectWriter(
 
         var started = time.GetTimestamp();
         return (await _tables.WriteAsync(ObjectRows.Table, actions, cancellationToken)).IsDone
-            ? new Changed(graph.Origin.Current, false, graph.Origin.FirstVersion, [], pair, time.GetElapsedTime(started))
+            ? new Changed(graph.Origin.Current, false, graph.Origin.FirstVersion, [], time.GetElapsedTime(started))
             : null;
     }
 
-    private async Task<Placement> PlaceAsync(string tenant, Change change, ObjectGraph graph, DateTimeOffset now, CancellationToken cancellationToken)
+    private async Task<Placement> PlaceAsync(
+        string tenant, Change change, ContentPointer latest, IReadOnlyList<int> needed, CancellationToken cancellationToken)
     {
-        var needed = graph.DimensionsNeeded(now);
         switch (change.Content)
         {
             case null:
-                return await contents.ExtendAsync(tenant, graph.Origin.Current.Content, needed, cancellationToken);
+                if (change.Added is { IsVerified: true })
+                {
+                    await contents.VerifyAsync(tenant, latest, cancellationToken);
+                }
+
+                return await contents.ExtendAsync(tenant, latest, needed, cancellationToken);
             case { Uploaded: null } content:
                 var pointer = ContentStore.PointerTo(content.Bytes.Span, needed);
                 return await contents.PlaceRowsAsync(tenant, pointer, content.Bytes, needed, cancellationToken);
             case { Uploaded: { } uploaded } content:
-                var placement = await contents.PlaceBlobAsync(tenant, uploaded, content.Missing, cancellationToken);
-
-                // An entanglement may have come while the content was on its way: its dimensions get their copies now.
-                var extended = await contents.ExtendAsync(tenant, placement.Pointer, needed, cancellationToken);
-                return placement with { Pointer = extended.Pointer, Missing = [.. placement.Missing, .. extended.Missing] };
+                return await contents.PlaceBlobAsync(tenant, uploaded, content.Missing, needed, cancellationToken);
         }
     }
 
     private async Task FinishBestEffortAsync(
-        string tenant, ObjectGraph graph, HashSet<string> moved, ObjectVersion origin, DateTimeOffset now, CancellationToken cancellationToken)
+        string tenant,
+        ObjectGraph graph,
+        HashSet<string> moved,
+        ObjectVersion origin,
+        WriteUnderWay underWay,
+        DateTimeOffset now,
+        CancellationToken cancellationToken)
     {
         // The write is durable and on record: whatever fails from here on, maintenance finishes it, and the caller is told that it took.
         try
         {
             if (await MoveRestAsync(tenant, graph, moved, origin, now, cancellationToken))
             {
-                await _tables.WriteAsync(ObjectRows.Table, [TableAction.Delete(tenant, ObjectRows.UnderWayKey(origin.Version), "*")], cancellationToken);
+                await RemoveAsync(tenant, underWay, cancellationToken);
             }
             else
             {
-                await FinishAsync(tenant, new WriteUnderWay(origin.ObjectId, origin.Version), cancellationToken);
+                await FinishAsync(tenant, underWay, cancellationToken);
             }
         }
         catch (Exception exception) when (exception is StorageException or ApiException or OperationCanceledException)
         {
             LogLeftUnderWay(exception, origin.Version);
+        }
+    }
+
+    // Another instance may have removed the record, and a write to other objects may have got the same number since: that one's record stays.
+    private async Task RemoveAsync(string tenant, WriteUnderWay write, CancellationToken cancellationToken)
+    {
+        var key = ObjectRows.UnderWayKey(write.Version);
+        if (await _tables.GetAsync(ObjectRows.Table, tenant, key, null, cancellationToken) is { } row
+            && ObjectRows.ParseUnderWay(row).ObjectIds[0] == write.ObjectIds[0])
+        {
+            await _tables.WriteAsync(ObjectRows.Table, [TableAction.Delete(tenant, key, row.ETag!)], cancellationToken);
         }
     }
 
@@ -295,7 +349,7 @@ public sealed partial class ObjectWriter(
         while (graph.Steps.Where(step => !moved.Contains(step.ObjectId)).ToList() is { Count: > 0 } rest)
         {
             var wave = Wave.Select(graph, rest, moved, null, now, []);
-            if (await SendAsync(tenant, graph, wave, null, origin, isWide: true, [], now, isFirst: false, cancellationToken) is null)
+            if (await SendAsync(tenant, graph, wave, null, origin, [], now, isFirst: false, cancellationToken) is null)
             {
                 return false;
             }
@@ -306,14 +360,13 @@ public sealed partial class ObjectWriter(
         return true;
     }
 
-    // One transaction: null when something had changed since it was read.
-    private async Task<Sent?> SendAsync(
+    // One transaction: how long it took, or null when something had changed since it was read.
+    private async Task<TimeSpan?> SendAsync(
         string tenant,
         ObjectGraph graph,
         Wave wave,
         Pair? added,
         ObjectVersion origin,
-        bool isWide,
         IReadOnlyList<TableAction> fixedActions,
         DateTimeOffset now,
         bool isFirst,
@@ -328,7 +381,9 @@ public sealed partial class ObjectWriter(
         var pairs = stored.Select(pair => pair!).ToList();
         if (isFirst && pairs.FirstOrDefault(pair => CoherenceOf(tenant, pair) < Pair.CoherenceMin) is { } lost)
         {
-            throw ApiException.CoherenceLost(CoherenceOf(tenant, lost), Pair.CoherenceMin, lost.Pathway);
+            var coherence = CoherenceOf(tenant, lost);
+            await RecordFailuresAsync(tenant, lost, cancellationToken);
+            throw ApiException.CoherenceLost(coherence, Pair.CoherenceMin, lost.Pathway);
         }
 
         var records = pairs.Select(pair => ledger.Peek(tenant, pair.Id)).ToList();
@@ -343,14 +398,13 @@ public sealed partial class ObjectWriter(
 
         foreach (var (pair, record) in pairs.Zip(records))
         {
-            var synced = Synced(pair, record, origin, isWide);
+            var synced = Synced(pair, record, origin);
             actions.Add(TableAction.Replace(ObjectRows.PairRow(tenant, synced), pair.RowETag!));
         }
 
         if (added is not null)
         {
-            added = added.Status == PairStatus.Active ? Synced(added, SyncRecord.None, origin, isWide) : added;
-            actions.Add(TableAction.Insert(ObjectRows.PairRow(tenant, added)));
+            actions.Add(TableAction.Insert(ObjectRows.PairRow(tenant, Synced(added, SyncRecord.None, origin))));
         }
 
         var started = time.GetTimestamp();
@@ -361,7 +415,7 @@ public sealed partial class ObjectWriter(
                 return null;
             }
         }
-        catch (StorageException)
+        catch (StorageException exception) when (exception.IsTransient)
         {
             pairs.ForEach(pair => ledger.Failed(tenant, pair.Id));
             throw;
@@ -373,12 +427,27 @@ public sealed partial class ObjectWriter(
             ledger.Succeeded(tenant, pair.Id, record, latency);
         }
 
-        if (added is { Status: PairStatus.Active })
+        if (added is not null)
         {
             ledger.Succeeded(tenant, added.Id, SyncRecord.None, latency);
         }
 
-        return new Sent(added, latency);
+        return latency;
+    }
+
+    // What failed here is known to this instance alone. Before a write is refused for it, all of them are to know.
+    private async Task RecordFailuresAsync(string tenant, Pair pair, CancellationToken cancellationToken)
+    {
+        var record = ledger.Peek(tenant, pair.Id);
+        if (record.FailureCount > 0)
+        {
+            var recorded = pair with { Statistics = pair.Statistics.With(record) };
+            if ((await _tables.WriteAsync(
+                ObjectRows.Table, [TableAction.Replace(ObjectRows.PairRow(tenant, recorded), pair.RowETag!)], cancellationToken)).IsDone)
+            {
+                ledger.Stored(tenant, pair.Id, record);
+            }
+        }
     }
 
     private static ObjectHead Next(ObjectHead head, ObjectVersion version, Pair? added, DateTimeOffset now)
@@ -403,23 +472,20 @@ public sealed partial class ObjectWriter(
         return head.RowETag is null ? TableAction.Insert(row) : TableAction.Replace(row, head.RowETag);
     }
 
-    private static Pair Synced(Pair pair, SyncRecord record, ObjectVersion version, bool isWide) => pair with
+    private static Pair Synced(Pair pair, SyncRecord record, ObjectVersion version) => pair with
     {
         SyncedVersion = version.Version,
         SyncedBytes = version.Content.SizeBytes,
-        IsWide = isWide,
         Statistics = pair.Statistics.With(record).WithSync(version.Content.SizeBytes),
     };
 
     private double CoherenceOf(string tenant, Pair pair) => pair.Coherence(TimeSpan.Zero, ledger.Peek(tenant, pair.Id));
 
     private static TimeSpan Backoff(int attempt) =>
-        TimeSpan.FromMilliseconds(Math.Min(BackoffMax.TotalMilliseconds, Math.Pow(2, attempt)) * (0.5 + Random.Shared.NextDouble()));
+        TimeSpan.FromMilliseconds(Math.Min(_backoffMax.TotalMilliseconds, Math.Pow(2, attempt + 1)) * (0.5 + Random.Shared.NextDouble()));
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Version {Version} has not reached all entangled objects yet; maintenance finishes it.")]
     private partial void LogLeftUnderWay(Exception exception, long version);
-
-    private sealed record Sent(Pair? Added, TimeSpan Latency);
 
     /// <summary>As many of the objects to move as one transaction holds, with the pairs between them and those that have moved.</summary>
     private sealed record Wave(IReadOnlyList<Step> Steps, IReadOnlyList<string> PairIds)
@@ -437,6 +503,7 @@ public sealed partial class ObjectWriter(
             var pairIds = new HashSet<string>(StringComparer.Ordinal);
             var rows = fixedActions.Count + (added is null ? 0 : 1);
             var bytes = fixedActions.Sum(SizeOf) + RowBytes;
+            var stepsMin = added is null ? 1 : 2;
             foreach (var step in rest)
             {
                 var head = graph.Head(step.ObjectId);
@@ -453,7 +520,7 @@ public sealed partial class ObjectWriter(
 
                 rows += 2 + newPairs.Count;
                 bytes += (RowBytes * (2 + newPairs.Count)) + (LinkBytes * head.Links.Count);
-                if (steps.Count > 0 && (rows > ITables.TransactionRowsMax || bytes > TransactionBytes))
+                if (steps.Count >= stepsMin && (rows > ITables.TransactionRowsMax || bytes > TransactionBytes))
                 {
                     break;
                 }

@@ -1,4 +1,3 @@
-using System.Net.Http.Headers;
 using Microsoft.Azure.Functions.Worker;
 using QuantumFlux.Api;
 
@@ -44,10 +43,15 @@ public sealed class ObjectsFunction(ApiGate gate, ObjectStore objects, ObjectWri
         RequireId(id);
         new QueryParameters(request).ThrowIfInvalid();
         var contentType = ReadContentType(request);
+        var digest = ContentDigest.Read(request);
 
         var body = await ReceivedContent.ReceiveAsync(request, cancellationToken);
         var content = new NewContent(contentType, body.Small, null, []);
-        if (!body.IsWhole)
+        if (body.IsWhole)
+        {
+            ContentDigest.Require(digest, ContentStore.PointerTo(body.Small.Span, Dimensions.Home).Sha256);
+        }
+        else
         {
             // Before gigabytes are taken in: would the write be refused anyway, and which dimensions want the content?
             var now = time.GetUtcNow();
@@ -57,13 +61,18 @@ public sealed class ObjectsFunction(ApiGate gate, ObjectStore objects, ObjectWri
             var (uploaded, missing) = await contents.UploadAsync(
                 caller.Tenant, body.Small, request.Body, graph.DimensionsNeeded(now), cancellationToken);
             content = new NewContent(contentType, default, uploaded, missing);
+            try
+            {
+                ContentDigest.Require(digest, uploaded.Sha256);
+            }
+            catch (ApiException)
+            {
+                await contents.DiscardAsync(uploaded, cancellationToken);
+                throw;
+            }
         }
 
         var changed = await writer.ChangeAsync(caller.Tenant, new Change(id, Check, content), cancellationToken);
-        if (content.Uploaded is not null && content.Uploaded.Blob != changed.Version.Content.Blob)
-        {
-            await contents.DiscardAsync(content.Uploaded, cancellationToken);
-        }
 
         request.HttpContext.Response.Headers.ETag = changed.Version.ETag;
         return Json.Result(
@@ -93,11 +102,18 @@ public sealed class ObjectsFunction(ApiGate gate, ObjectStore objects, ObjectWri
             (_, { } moment) => await objects.FindVersionAtAsync(caller.Tenant, id, moment, cancellationToken),
             _ => (await objects.FindAsync(caller.Tenant, id, cancellationToken))?.Current,
         };
-        return version is null
-            ? throw ApiException.NotFound("object_id", "object")
-            : new ContentResult(
-                version,
-                (from, length, to) => contents.CopyAsync(caller.Tenant, version.Content, from, length, to, cancellationToken));
+        if (version is null)
+        {
+            // Without the object itself, or only without such a version of it?
+            var isVersionMissing = (number is not null || at is not null) && await objects.FindAsync(caller.Tenant, id, cancellationToken) is not null;
+            throw isVersionMissing
+                ? ApiException.NotFound(number is not null ? "version" : "at", "version of the object")
+                : ApiException.NotFound("object_id", "object");
+        }
+
+        return new ContentResult(
+            version,
+            (from, length, to) => contents.CopyAsync(caller.Tenant, version.Content, from, length, to, cancellationToken));
     }
 
     private async Task<IResult> DeleteAsync(HttpRequest request, Caller caller, string id, CancellationToken cancellationToken)
@@ -145,10 +161,8 @@ public sealed class ObjectsFunction(ApiGate gate, ObjectStore objects, ObjectWri
             return "application/octet-stream";
         }
 
-        return contentType.Length <= ObjectLimits.ContentTypeCharactersMax
-            && contentType.All(c => c is >= ' ' and <= '~')
-            && MediaTypeHeaderValue.TryParse(contentType, out _)
-            ? contentType
-            : throw ApiException.InvalidParameter("Content-Type", $"must be a media type of at most {ObjectLimits.ContentTypeCharactersMax} characters");
+        return ObjectLimits.CheckContentType(contentType) is { } reason
+            ? throw ApiException.InvalidParameter("Content-Type", reason)
+            : contentType;
     }
 }

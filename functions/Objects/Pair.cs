@@ -32,7 +32,6 @@ public enum PairStatus
 /// <param name="ExpiresAt">When it ends by itself; null means never.</param>
 /// <param name="SyncedVersion">The version that both objects got with the last sync; 0 when there was none.</param>
 /// <param name="SyncedBytes">The size of that version.</param>
-/// <param name="IsWide">Whether more objects hang together than one transaction moves, so that writes may be under way.</param>
 /// <param name="Statistics">What it has done.</param>
 /// <param name="Dissolution">How it ended; null while it has not.</param>
 /// <param name="RowETag">The state of its row in storage; null when it is not stored yet.</param>
@@ -50,7 +49,6 @@ public sealed record Pair(
     DateTimeOffset? ExpiresAt,
     long SyncedVersion,
     long SyncedBytes,
-    bool IsWide,
     PairStatistics Statistics,
     Dissolution? Dissolution,
     string? RowETag)
@@ -119,8 +117,8 @@ public sealed record PairStatistics(
 {
     public static PairStatistics None { get; } = new(0, 0, TimeSpan.Zero, 0, 0, 0, 0, TimeSpan.Zero);
 
-    /// <summary>The part of the recent syncs that succeeded; 1 when there were none, since nothing has failed.</summary>
-    public double RecentSuccessRatio => RecentCount == 0 ? 1 : (double)BitOperations.PopCount(Recent) / RecentCount;
+    /// <summary>The part of the last 64 syncs that did not fail; those that have not been yet have not failed either.</summary>
+    public double RecentSuccessRatio => 1 - ((RecentCount - BitOperations.PopCount(Recent)) / 64.0);
 
     /// <summary>The part of all syncs that failed; 0 when there were none.</summary>
     public double ErrorRate => SyncCount + FailureCount == 0 ? 0 : (double)FailureCount / (SyncCount + FailureCount);

@@ -1,3 +1,4 @@
+using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
@@ -19,11 +20,20 @@ public static partial class ObjectLimits
     /// <summary>The longest content type, in characters.</summary>
     public const int ContentTypeCharactersMax = 256;
 
+    /// <summary>The most entanglements of one object: as many as a key may have active, and as a row holds with the longest ids.</summary>
+    public const int LinksMax = 847;
+
     /// <summary>The most objects that a write may move together, however they are entangled.</summary>
     public const int ComponentObjectsMax = 2_000;
 
     /// <summary>What an object id must be.</summary>
-    public const string IdExpected = "must be 1 to 128 letters, digits, _, -, . or ~, starting with a letter or digit";
+    public const string IdExpected = "must be 1 to 128 letters, digits, _, - or ., starting with a letter or digit";
+
+    /// <summary>Says what a content type must be when a text is none, else null.</summary>
+    public static string? CheckContentType(string text) =>
+        text.Length <= ContentTypeCharactersMax && text.All(c => c is >= ' ' and <= '~') && MediaTypeHeaderValue.TryParse(text, out _)
+            ? null
+            : $"must be a media type of at most {ContentTypeCharactersMax} ASCII characters";
 
     /// <summary>Whether a text can be an object's id.</summary>
     public static bool IsId(string text) => IdForm().IsMatch(text);
@@ -31,7 +41,7 @@ public static partial class ObjectLimits
     /// <summary>Says what an object id must be when a text is none, else null.</summary>
     public static string? CheckId(string text) => IsId(text) ? null : IdExpected;
 
-    [GeneratedRegex(@"\A[A-Za-z0-9][A-Za-z0-9_.~-]{0,127}\z")]
+    [GeneratedRegex(@"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\z")]
     private static partial Regex IdForm();
 }
 

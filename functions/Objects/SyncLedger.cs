@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using Microsoft.Extensions.Caching.Memory;
 
 namespace QuantumFlux.Objects;
 
@@ -17,27 +17,30 @@ public sealed record SyncRecord(TimeSpan LatencyTotal, long LatencyCount, long F
 /// because then nothing could be written. The next sync of the pair stores it. What an instance has not stored when it ends is lost: at most one
 /// measured duration a pair, and failures that no later sync followed.
 /// </summary>
-public sealed class SyncLedger(TimeProvider time)
+public sealed class SyncLedger(TimeProvider time) : IDisposable
 {
-    // A pair that is never written again keeps its entry; this bounds them all to a few megabytes.
+    // Some megabytes. Beyond, the entries that were used least recently go.
     private const int EntriesMax = 50_000;
 
-    private readonly ConcurrentDictionary<(string Tenant, string PairId), Entry> _entries = new();
+    private readonly Lock _lock = new();
+    private readonly MemoryCache _entries = new(new MemoryCacheOptions { SizeLimit = EntriesMax });
 
     /// <summary>What has happened and is not stored; with the time that a failure has lasted so far.</summary>
     public SyncRecord Peek(string tenant, string pairId) =>
-        _entries.TryGetValue((tenant, pairId), out var entry) ? entry.ToRecord(time) : SyncRecord.None;
+        _entries.TryGetValue((tenant, pairId), out Entry? entry) ? entry!.ToRecord(time) : SyncRecord.None;
 
     /// <summary>Notes a sync that took.</summary>
     /// <param name="tenant">The tenant.</param>
     /// <param name="pairId">The pair.</param>
     /// <param name="stored">What the sync has stored, as <see cref="Peek"/> had told.</param>
     /// <param name="latency">How long the transaction took.</param>
-    public void Succeeded(string tenant, string pairId, SyncRecord stored, TimeSpan latency) => Change(tenant, pairId, entry => new Entry(
-        entry.LatencyTotal - stored.LatencyTotal + latency,
-        entry.LatencyCount - stored.LatencyCount + 1,
-        entry.FailureCount - stored.FailureCount,
-        null));
+    public void Succeeded(string tenant, string pairId, SyncRecord stored, TimeSpan latency) => Change(tenant, pairId, entry =>
+        entry.Without(stored) with
+        {
+            LatencyTotal = entry.LatencyTotal - stored.LatencyTotal + latency,
+            LatencyCount = entry.LatencyCount - stored.LatencyCount + 1,
+            FailingSince = null,
+        });
 
     /// <summary>Notes a sync that storage did not take.</summary>
     public void Failed(string tenant, string pairId) => Change(tenant, pairId, entry => entry with
@@ -46,18 +49,36 @@ public sealed class SyncLedger(TimeProvider time)
         FailingSince = entry.FailingSince ?? time.GetTimestamp(),
     });
 
+    /// <summary>Notes that what <see cref="Peek"/> had told is stored now, without a sync.</summary>
+    public void Stored(string tenant, string pairId, SyncRecord stored) => Change(tenant, pairId, entry => entry.Without(stored) with
+    {
+        FailingSince = entry.FailingSince is null ? null : time.GetTimestamp(),
+    });
+
+    /// <summary>Drops what is known of a pair that has ended.</summary>
+    public void Forget(string tenant, string pairId) => _entries.Remove((tenant, pairId));
+
+    public void Dispose() => _entries.Dispose();
+
     private void Change(string tenant, string pairId, Func<Entry, Entry> change)
     {
-        var key = (tenant, pairId);
-        if (_entries.ContainsKey(key) || _entries.Count < EntriesMax)
+        lock (_lock)
         {
-            _entries.AddOrUpdate(key, _ => change(Entry.Empty), (_, entry) => change(entry));
+            var entry = _entries.TryGetValue((tenant, pairId), out Entry? found) ? found! : Entry.Empty;
+            _entries.Set((tenant, pairId), change(entry), new MemoryCacheEntryOptions { Size = 1 });
         }
     }
 
     private sealed record Entry(TimeSpan LatencyTotal, long LatencyCount, long FailureCount, long? FailingSince)
     {
         public static Entry Empty { get; } = new(TimeSpan.Zero, 0, 0, null);
+
+        public Entry Without(SyncRecord stored) => this with
+        {
+            LatencyTotal = LatencyTotal - stored.LatencyTotal,
+            LatencyCount = LatencyCount - stored.LatencyCount,
+            FailureCount = FailureCount - stored.FailureCount,
+        };
 
         public SyncRecord ToRecord(TimeProvider time) => new(
             LatencyTotal,

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 using QuantumFlux.Api;
 using QuantumFlux.Storage;
@@ -33,6 +34,7 @@ public sealed class UploadCommittedException(long version) : Exception("The uplo
 public sealed class UploadStore(StorageAccounts storage)
 {
     private const string Container = "uploads";
+    private const string BlocksMetadata = "blocks";
 
     private readonly ITables _tables = storage.Main.Tables;
     private readonly IBlobs _blobs = storage.Main.Blobs;
@@ -71,15 +73,26 @@ public sealed class UploadStore(StorageAccounts storage)
     {
         var name = BlobName(tenant, upload);
         var staged = await _blobs.ListStagedBlocksAsync(Container, name, cancellationToken);
-        if (staged.Count > 0 || blockIds is not null)
+        var isPutTogether = blockIds is not null
+            && (await _blobs.GetPropertiesAsync(Container, name, cancellationToken))?.Metadata.GetValueOrDefault(BlocksMetadata) == HashOf(blockIds);
+        if (!isPutTogether && (staged.Count > 0 || blockIds is not null))
         {
-            var chosen = blockIds is null ? [.. staged.Select(block => block.Id)] : Choose(staged, blockIds);
-            if (staged.Where(block => chosen.Contains(block.Id)).Sum(block => block.Length) > ObjectLimits.ContentBytesMax)
+            var chosen = Choose(staged, blockIds);
+            if (chosen.Count > IBlobs.BlocksMax)
+            {
+                throw ApiException.InvalidParameter("block_ids", $"must hold at most {IBlobs.BlocksMax} blocks: more than that were uploaded");
+            }
+
+            if (chosen.Sum(block => block.Length) > ObjectLimits.ContentBytesMax)
             {
                 throw ApiException.PayloadTooLarge(ObjectLimits.ContentBytesMax);
             }
 
-            await _blobs.CommitBlocksAsync(Container, name, chosen, new BlobOptions(), cancellationToken);
+            // Once put together the blocks have no names any more: a commit that is repeated recognises its own list.
+            var options = blockIds is null
+                ? new BlobOptions()
+                : new BlobOptions(Metadata: new Dictionary<string, string> { [BlocksMetadata] = HashOf(blockIds) });
+            await _blobs.CommitBlocksAsync(Container, name, [.. chosen.Select(block => block.Id)], options, cancellationToken);
         }
 
         // The ETag holds the content still while it is read: the client still has the URL.
@@ -92,19 +105,27 @@ public sealed class UploadStore(StorageAccounts storage)
     public Task DiscardAsync(string tenant, Upload upload, CancellationToken cancellationToken) =>
         _blobs.DeleteAsync(Container, BlobName(tenant, upload), null, cancellationToken);
 
-    private static IReadOnlyList<string> Choose(IReadOnlyList<StagedBlock> staged, IReadOnlyList<string> wanted)
+    private static IReadOnlyList<StagedBlock> Choose(IReadOnlyList<StagedBlock> staged, IReadOnlyList<string>? wanted)
     {
-        var byName = new Dictionary<string, string>(StringComparer.Ordinal);
+        if (wanted is null)
+        {
+            return staged;
+        }
+
+        var byName = new Dictionary<string, StagedBlock>(StringComparer.Ordinal);
         foreach (var block in staged)
         {
-            byName[Convert.ToBase64String(Encoding.UTF8.GetBytes(block.Id))] = block.Id;
-            byName[block.Id.StartsWith("base64:", StringComparison.Ordinal) ? block.Id["base64:".Length..] : block.Id] = block.Id;
+            byName[Convert.ToBase64String(Encoding.UTF8.GetBytes(block.Id))] = block;
+            byName[block.Id.StartsWith("base64:", StringComparison.Ordinal) ? block.Id["base64:".Length..] : block.Id] = block;
         }
 
         return wanted.FirstOrDefault(id => !byName.ContainsKey(id)) is { } unknown
             ? throw ApiException.InvalidParameter("block_ids", $"names the block {unknown}, which was not uploaded")
             : [.. wanted.Select(id => byName[id])];
     }
+
+    private static string HashOf(IReadOnlyList<string> blockIds) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join(' ', blockIds))));
 
     private static string BlobName(string tenant, Upload upload) => $"{tenant}/{upload.Id}";
 

@@ -1,14 +1,18 @@
 using Microsoft.Azure.Functions.Worker;
 using QuantumFlux.Api;
+using QuantumFlux.Storage;
 
 namespace QuantumFlux.Objects;
 
 /// <summary>Uploads of content that is too large for one request: straight into storage, then committed here.</summary>
 public sealed class UploadsFunction(
-    ApiGate gate, UploadStore uploads, ObjectStore objects, ObjectWriter writer, ContentStore contents, TimeProvider time)
+    ApiGate gate, UploadStore uploads, ObjectStore objects, ObjectWriter writer, ContentStore contents, WriteLanes lanes, TimeProvider time)
 {
     private const string Route = "api/v3/quantum/objects/{id}/uploads/{uploadId?}/{action?}";
     private const int BlockIdCharactersMax = 88;
+
+    // All the block ids that a blob can have, each at its longest.
+    private const int CommitBytesMax = IBlobs.BlocksMax * (BlockIdCharactersMax + 4);
 
     [Function("ObjectUploads")]
     public Task RunAsync(
@@ -49,59 +53,66 @@ public sealed class UploadsFunction(
     private async Task<IResult> CommitAsync(
         HttpRequest request, Caller caller, string id, string uploadId, CancellationToken cancellationToken)
     {
-        var body = await JsonBody.ReadAsync(request, isRequired: false, cancellationToken);
-        var blockIds = body.Texts("block_ids", Storage.IBlobs.BlocksMax, text =>
+        var body = await JsonBody.ReadAsync(request, isRequired: false, cancellationToken, CommitBytesMax);
+        var blockIds = body.Texts("block_ids", IBlobs.BlocksMax, text =>
             text.Length is > 0 and <= BlockIdCharactersMax ? null : $"must hold ids of 1 to {BlockIdCharactersMax} characters");
         var sha256 = body.OptionalText("sha256", text =>
             text.Length == 64 && text.All(char.IsAsciiHexDigit) ? null : "must be 64 hex digits");
-        var contentType = body.OptionalText("content_type", text =>
-            text.Length <= ObjectLimits.ContentTypeCharactersMax && System.Net.Http.Headers.MediaTypeHeaderValue.TryParse(text, out _)
-                ? null
-                : $"must be a media type of at most {ObjectLimits.ContentTypeCharactersMax} characters");
+        var contentType = body.OptionalText("content_type", ObjectLimits.CheckContentType);
         body.ThrowIfInvalid();
 
-        var upload = Ids.IsWellFormed(uploadId, Upload.Prefix) ? await uploads.FindAsync(caller.Tenant, uploadId, cancellationToken) : null;
-        if (upload is null || upload.ObjectId != id || (upload.CommittedVersion is null && upload.ExpiresAt <= time.GetUtcNow()))
-        {
-            throw ApiException.NotFound("upload_id", "upload");
-        }
-
+        // Commits of one upload go one after the other here; on another instance they meet in storage.
+        using var lane = await lanes.EnterAsync(caller.Tenant, [$"upload:{uploadId}"], cancellationToken);
+        var upload = await FindAsync(caller.Tenant, id, uploadId, cancellationToken);
         if (upload.CommittedVersion is { } committed)
         {
             return await RepeatAsync(request, caller, id, committed, cancellationToken);
         }
 
-        var content = await TakeInAsync(caller.Tenant, upload, blockIds, sha256, contentType, cancellationToken);
+        NewContent content;
+        try
+        {
+            content = await TakeInAsync(caller.Tenant, upload, blockIds, sha256, contentType, cancellationToken);
+        }
+        catch (Exception exception) when (exception is StorageException { IsTransient: false } or ApiException { Status: StatusCodes.Status400BadRequest })
+        {
+            // What was uploaded changed while it was read: perhaps because another instance has committed it and cleared up.
+            upload = await FindAsync(caller.Tenant, id, uploadId, cancellationToken);
+            if (upload.CommittedVersion is { } other)
+            {
+                return await RepeatAsync(request, caller, id, other, cancellationToken);
+            }
+
+            if (exception is ApiException)
+            {
+                throw;
+            }
+
+            throw ApiException.QuantumConflict(
+                "The uploaded content changed while it was committed",
+                new Dictionary<string, object?> { ["upload_id"] = "is being written or committed by another request; try again" });
+        }
+
         var isFirstAttempt = true;
         try
         {
             var changed = await writer.ChangeAsync(caller.Tenant, new Change(id, Check, content, Also: CommittedAsync), cancellationToken);
-            if (content.Uploaded is not null && content.Uploaded.Blob != changed.Version.Content.Blob)
-            {
-                await contents.DiscardAsync(content.Uploaded, cancellationToken);
-            }
-
             await uploads.DiscardAsync(caller.Tenant, upload, cancellationToken);
             return Answer(request, ObjectView.From(changed.Version, changed.FirstVersion, changed.SyncedTo), changed.Version.ETag, changed.IsNew);
         }
         catch (UploadCommittedException taken)
         {
             // Another commit of this upload was first: both get its answer.
-            if (content.Uploaded is not null)
-            {
-                await contents.DiscardAsync(content.Uploaded, cancellationToken);
-            }
-
             return await RepeatAsync(request, caller, id, taken.Version, cancellationToken);
         }
 
         void Check(ObjectGraph graph) => Preconditions.CheckWrite(request, graph.Origin.RowETag is null ? null : graph.Origin.Current.ETag);
 
-        async Task<IReadOnlyList<Storage.TableAction>> CommittedAsync(long version)
+        async Task<IReadOnlyList<TableAction>> CommittedAsync(long version)
         {
             if (!isFirstAttempt)
             {
-                upload = await uploads.FindAsync(caller.Tenant, uploadId, cancellationToken) ?? throw ApiException.NotFound("upload_id", "upload");
+                upload = await FindAsync(caller.Tenant, id, uploadId, cancellationToken);
                 if (upload.CommittedVersion is { } other)
                 {
                     throw new UploadCommittedException(other);
@@ -111,6 +122,14 @@ public sealed class UploadsFunction(
             isFirstAttempt = false;
             return [UploadStore.Committed(caller.Tenant, upload, version)];
         }
+    }
+
+    private async Task<Upload> FindAsync(string tenant, string objectId, string uploadId, CancellationToken cancellationToken)
+    {
+        var upload = Ids.IsWellFormed(uploadId, Upload.Prefix) ? await uploads.FindAsync(tenant, uploadId, cancellationToken) : null;
+        return upload is null || upload.ObjectId != objectId || (upload.CommittedVersion is null && upload.ExpiresAt <= time.GetUtcNow())
+            ? throw ApiException.NotFound("upload_id", "upload")
+            : upload;
     }
 
     private async Task<NewContent> TakeInAsync(
@@ -128,7 +147,7 @@ public sealed class UploadsFunction(
         {
             var bytes = new byte[source.Properties.Length];
             await source.Stream.ReadExactlyAsync(bytes, cancellationToken);
-            RequireHash(sha256, ContentStore.PointerTo(bytes, Dimensions.Home).Sha256);
+            ContentDigest.Require("sha256", sha256, ContentStore.PointerTo(bytes, Dimensions.Home).Sha256);
             return new NewContent(type, bytes, null, []);
         }
 
@@ -138,7 +157,7 @@ public sealed class UploadsFunction(
         var (uploaded, missing) = await contents.UploadAsync(tenant, default, source.Stream, graph.DimensionsNeeded(now), cancellationToken);
         try
         {
-            RequireHash(sha256, uploaded.Sha256);
+            ContentDigest.Require("sha256", sha256, uploaded.Sha256);
         }
         catch (ApiException)
         {
@@ -162,13 +181,5 @@ public sealed class UploadsFunction(
     {
         request.HttpContext.Response.Headers.ETag = etag;
         return Json.Result(view, isNew ? StatusCodes.Status201Created : StatusCodes.Status200OK);
-    }
-
-    private static void RequireHash(string? expected, string actual)
-    {
-        if (expected is not null && !string.Equals(expected, actual, StringComparison.OrdinalIgnoreCase))
-        {
-            throw ApiException.ContentMismatch("sha256", actual);
-        }
     }
 }

@@ -10,7 +10,9 @@ namespace QuantumFlux.Objects;
 /// <param name="Version">For <c>delete</c>: the newest version to remove.</param>
 /// <param name="Content">For <c>repair</c>: the content.</param>
 /// <param name="Dimension">For <c>repair</c>: the dimension that lacks it.</param>
-public sealed record WorkItem(string Key, string Kind, string? ObjectId, long Version, ContentPointer? Content, int Dimension)
+/// <param name="RowETag">The state of the item's row when it was read; <c>*</c> for one that was not.</param>
+public sealed record WorkItem(
+    string Key, string Kind, string? ObjectId, long Version, ContentPointer? Content, int Dimension, string RowETag = "*")
 {
     public const string From = "j:";
     public const string Before = "j;";
@@ -31,7 +33,8 @@ public sealed record WorkItem(string Key, string Kind, string? ObjectId, long Ve
         row.Text("Sha256") is { } sha256
             ? new ContentPointer(sha256, row.Whole("Size")!.Value, ObjectRows.ParseDimensions(row.Text("Dimensions")), row.Text("Blob"))
             : null,
-        (int)(row.Whole("Dimension") ?? 0));
+        (int)(row.Whole("Dimension") ?? 0),
+        row.ETag!);
 
     public TableRow ToRow(string tenant) => new TableRow(tenant, Key)
         .Set("Kind", Kind)
@@ -54,7 +57,7 @@ public sealed class WorkStore(StorageAccounts storage, TimeProvider time)
     private const string Partition = "objects";
 
     /// <summary>How long an announcement stays although no work was found: longer than any request runs, which may be between the two.</summary>
-    private static readonly TimeSpan AnnouncedForMin = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan _announcedForMin = TimeSpan.FromMinutes(10);
 
     private readonly ITables _tables = storage.Main.Tables;
 
@@ -70,7 +73,7 @@ public sealed class WorkStore(StorageAccounts storage, TimeProvider time)
     /// <summary>Takes an announcement back when it is old enough and has not been made again.</summary>
     public async Task RetractAsync(TableRow announcement, CancellationToken cancellationToken)
     {
-        if (time.GetUtcNow().UtcTicks - announcement.Whole("AnnouncedAt")!.Value >= AnnouncedForMin.Ticks)
+        if (time.GetUtcNow().UtcTicks - announcement.Whole("AnnouncedAt")!.Value >= _announcedForMin.Ticks)
         {
             await _tables.WriteAsync(Table, [TableAction.Delete(Partition, announcement.Key, announcement.ETag!)], cancellationToken);
         }
@@ -80,7 +83,7 @@ public sealed class WorkStore(StorageAccounts storage, TimeProvider time)
     public async Task<IReadOnlyList<WorkItem>> ItemsAsync(string tenant, CancellationToken cancellationToken) =>
         [.. (await _tables.QueryAsync(ObjectRows.Table, new TableQuery(tenant, WorkItem.From, WorkItem.Before), cancellationToken)).Rows.Select(WorkItem.Parse)];
 
-    /// <summary>Takes a finished item off the record.</summary>
+    /// <summary>Takes a finished item off the record, unless it was put there anew since.</summary>
     public Task RemoveAsync(string tenant, WorkItem item, CancellationToken cancellationToken) =>
-        _tables.WriteAsync(ObjectRows.Table, [TableAction.Delete(tenant, item.Key, "*")], cancellationToken);
+        _tables.WriteAsync(ObjectRows.Table, [TableAction.Delete(tenant, item.Key, item.RowETag)], cancellationToken);
 }

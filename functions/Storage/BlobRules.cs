@@ -17,7 +17,7 @@ public static class BlobRules
     // Before a block id that is not text; see IBlobs.ListStagedBlocksAsync.
     private const string RawPrefix = "base64:";
 
-    private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+    private static readonly UTF8Encoding _strictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     /// <summary>Checks a blob's name.</summary>
     /// <exception cref="StorageException">Status 400: empty, too long, a control character or half a surrogate pair.</exception>
@@ -63,7 +63,7 @@ public static class BlobRules
     /// <exception cref="ArgumentException">The id is empty, too long or not Base64 after its prefix.</exception>
     public static string BlockName(string blockId)
     {
-        var bytes = blockId.StartsWith(RawPrefix, StringComparison.Ordinal) ? FromRaw(blockId) : StrictUtf8.GetBytes(blockId);
+        var bytes = blockId.StartsWith(RawPrefix, StringComparison.Ordinal) ? FromRaw(blockId) : _strictUtf8.GetBytes(blockId);
         return bytes.Length is > 0 and <= BlockIdBytesMax
             ? Convert.ToBase64String(bytes)
             : throw new ArgumentException($"A block id has 1 to {BlockIdBytesMax} bytes.", nameof(blockId));
@@ -74,7 +74,7 @@ public static class BlobRules
     {
         try
         {
-            var text = StrictUtf8.GetString(Convert.FromBase64String(blockName));
+            var text = _strictUtf8.GetString(Convert.FromBase64String(blockName));
             return text.StartsWith(RawPrefix, StringComparison.Ordinal) || text.Length == 0 ? RawPrefix + blockName : text;
         }
         catch (Exception e) when (e is FormatException or DecoderFallbackException)

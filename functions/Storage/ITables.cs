@@ -6,9 +6,19 @@ namespace QuantumFlux.Storage;
 /// </summary>
 /// <remarks>
 /// A table that does not exist reads as empty and is created by the first write. Keys are compared ordinally, by UTF-16 code unit.
-/// A call that storage committed but whose answer was lost still succeeds: a retry recognises the effect of its own earlier attempt.
 /// Every method throws <see cref="StorageException"/> when storage refuses or cannot be reached, and
 /// <see cref="OperationCanceledException"/> when it was cancelled (whether the write happened is then unknown).
+/// <para>
+/// A write that storage committed but whose answer was lost is tried again, and the refusal of the second try is not believed at once. It succeeds,
+/// once, as long as one of up to <see cref="TableWitnesses.RowsMax"/> rows that it wrote (inserted ones first, each in the order of the actions)
+/// still stands as it wrote it. So a transaction with a row that is written once is recognised whatever other writers do to the rest.
+/// </para>
+/// <para>
+/// Not promised: when other writers have replaced or deleted all those rows in between, the write is reported as refused although it was applied and
+/// then overwritten; a single row that others change is such a case. A write of deletes alone leaves no mark: after a lost answer it succeeds when
+/// every row is gone, whoever removed them, and is refused when one is there again. An upsert that is sent again overwrites what others wrote in
+/// between. And when the answer to the last try is lost too, nobody looks: the exception is transient, and whether the write happened is unknown.
+/// </para>
 /// </remarks>
 public interface ITables
 {

@@ -20,6 +20,9 @@ public sealed record StorageAddress(string AccountName, Uri TableEndpoint, Uri B
         new Uri($"http://127.0.0.1:{blobPort}/{EmulatorAccount}"),
         EmulatorKey);
 
+    /// <summary>Whether this is an emulator on this machine, on whatever ports.</summary>
+    public bool IsEmulator => AccountName == EmulatorAccount && AccountKey == EmulatorKey && TableEndpoint.IsLoopback && BlobEndpoint.IsLoopback;
+
     /// <summary>
     /// Reads a setting as the Functions host does: a connection string (also <c>UseDevelopmentStorage=true</c>) under the name itself, or, for an
     /// identity, <c>NAME:accountName</c> or <c>NAME:tableServiceUri</c> with <c>NAME:blobServiceUri</c>. Null when nothing is set.

@@ -6,8 +6,9 @@ namespace QuantumFlux.Storage;
 /// <summary>The one place where text from outside becomes part of a table key.</summary>
 /// <remarks>
 /// Table Storage forbids <c>/ \ # ?</c>, U+0000 to U+001F and U+007F to U+009F in keys, and handles <c>%</c> badly; lone surrogates do not survive
-/// the way there. Such characters, our own separator <c>:</c> and the escape sign <c>!</c> become <c>!</c> and four hex digits. Order is kept among
-/// texts without escapes, and different texts never share a key.
+/// the way there. Azurite misreads an apostrophe before a comma, and line separators, in the keys of a transaction. Such characters, our own
+/// separator <c>:</c> and the escape sign <c>!</c> become <c>!</c> and four hex digits. Order is kept among texts without escapes, and different
+/// texts never share a key.
 /// </remarks>
 public static class TableKey
 {
@@ -83,7 +84,7 @@ public static class TableKey
 
     private static bool IsPlain(string text, int index) => text[index] switch
     {
-        '/' or '\\' or '#' or '?' or '%' or ':' or '!' => false,
+        '/' or '\\' or '#' or '?' or '%' or ':' or '!' or '\'' or '\u2028' or '\u2029' => false,
         < ' ' or (>= '\u007f' and <= '\u009f') => false,
         var c when char.IsHighSurrogate(c) => index + 1 < text.Length && char.IsLowSurrogate(text[index + 1]),
         var c when char.IsLowSurrogate(c) => index > 0 && char.IsHighSurrogate(text[index - 1]),

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace QuantumFlux.Storage;
 
 /// <summary>One row of a table: two keys and up to 250 named columns, 1 MiB in all.</summary>
@@ -65,10 +67,16 @@ public sealed class TableRow(string partition, string key)
         do
         {
             var part = value[..Math.Min(value.Length, ColumnBytesMax)];
-            SetValue(column + index++, part.ToArray());
+            SetValue(string.Create(CultureInfo.InvariantCulture, $"{column}{index++}"), part.ToArray());
             value = value[part.Length..];
         }
         while (!value.IsEmpty);
+
+        // A longer value may have stood here before.
+        while (_values.Remove(string.Create(CultureInfo.InvariantCulture, $"{column}{index}")))
+        {
+            index++;
+        }
 
         return this;
     }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using Azure;
 using Azure.Storage.Blobs;
 using Azure.Storage.Blobs.Models;
@@ -13,11 +12,6 @@ namespace QuantumFlux.AzureHost;
 /// <summary>The block blobs of a storage account through the Azure SDK.</summary>
 public sealed class AzureBlobs(BlobServiceClient service) : IBlobs
 {
-    private const string OperationName = "operation";
-    private const string RawIdPrefix = "base64:";
-
-    private static readonly UTF8Encoding _strictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
-
     public Task<BlobProperties?> PutAsync(
         string container, string name, ReadOnlyMemory<byte> content, BlobOptions options, CancellationToken cancellationToken) =>
         WriteAsync(container, name, options, async (blob, metadata) =>
@@ -33,11 +27,14 @@ public sealed class AzureBlobs(BlobServiceClient service) : IBlobs
     public async Task StageBlockAsync(
         string container, string name, string blockId, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThan(content.Length, 1, nameof(content));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(content.Length, IBlobs.BlockBytesMax, nameof(content));
+
         try
         {
             await InContainerAsync(
                 container,
-                () => Blob(container, name).StageBlockAsync(ToBase64(blockId), Open(content), cancellationToken: cancellationToken),
+                () => Blob(container, name).StageBlockAsync(BlobRules.BlockName(blockId), Open(content), cancellationToken: cancellationToken),
                 cancellationToken);
         }
         catch (Exception exception) when (AzureFault.From(exception, cancellationToken) is { } fault)
@@ -50,7 +47,8 @@ public sealed class AzureBlobs(BlobServiceClient service) : IBlobs
         string container, string name, IReadOnlyList<string> blockIds, BlobOptions options, CancellationToken cancellationToken) =>
         WriteAsync(container, name, options, async (blob, metadata) =>
         {
-            var ids = blockIds.Select(ToBase64).ToList();
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(blockIds.Count, IBlobs.BlocksMax, nameof(blockIds));
+            var ids = blockIds.Select(BlobRules.BlockName).ToList();
 
             // The answer to a commit does not say how long the blob became, and afterwards another writer may have replaced it.
             var length = ids.Count == 0 ? 0 : await CountBytesAsync(blob, ids, cancellationToken);
@@ -71,7 +69,7 @@ public sealed class AzureBlobs(BlobServiceClient service) : IBlobs
             return blocks is null
                 ? []
                 : [.. blocks.UncommittedBlocks
-                    .Select(block => new StagedBlock(FromBase64(block.Name), block.SizeLong))
+                    .Select(block => new StagedBlock(BlobRules.BlockId(block.Name), block.SizeLong))
                     .OrderBy(block => block.Id, StringComparer.Ordinal)];
         }
         catch (Exception exception) when (AzureFault.From(exception, cancellationToken) is { } fault)
@@ -83,8 +81,13 @@ public sealed class AzureBlobs(BlobServiceClient service) : IBlobs
     public async Task<BlobContent?> GetAsync(
         string container, string name, long offset, long? length, string? etag, CancellationToken cancellationToken)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfNegative(length ?? 0, nameof(length));
         var blob = Blob(container, name);
         var conditions = Unchanged(etag);
+
+        // The last byte's number is a long too. Beyond that, a length means the same as none.
+        var range = new HttpRange(offset, length > long.MaxValue - offset || length == 0 ? null : length);
 
         try
         {
@@ -97,7 +100,7 @@ public sealed class AzureBlobs(BlobServiceClient service) : IBlobs
             try
             {
                 var answer = await blob.DownloadStreamingAsync(
-                    new BlobDownloadOptions { Range = new HttpRange(offset, length), Conditions = conditions }, cancellationToken);
+                    new BlobDownloadOptions { Range = range, Conditions = conditions }, cancellationToken);
 
                 return new BlobContent(ToProperties(name, answer.Value.Details), new AzureBlobStream(answer.Value.Content));
             }
@@ -133,6 +136,9 @@ public sealed class AzureBlobs(BlobServiceClient service) : IBlobs
     public async Task<BlobPage> ListAsync(
         string container, string prefix, int limit, string? continuation, CancellationToken cancellationToken)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThan(limit, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(limit, 5000);
+
         try
         {
             var pages = service.GetBlobContainerClient(container)
@@ -221,6 +227,7 @@ public sealed class AzureBlobs(BlobServiceClient service) : IBlobs
         Func<BlockBlobClient, IDictionary<string, string>, Task<(BlobContentInfo Info, long Length)>> send,
         CancellationToken cancellationToken)
     {
+        BlobRules.Check(options);
         var blob = Blob(container, name);
         var operation = Guid.NewGuid().ToString("N");
         var metadata = new Dictionary<string, string>(options.Metadata ?? new Dictionary<string, string>(), StringComparer.OrdinalIgnoreCase);
@@ -231,7 +238,7 @@ public sealed class AzureBlobs(BlobServiceClient service) : IBlobs
             {
                 var (info, length) = await InContainerAsync(
                     container,
-                    () => send(blob, new Dictionary<string, string>(metadata) { [OperationName] = operation }),
+                    () => send(blob, new Dictionary<string, string>(metadata) { [BlobRules.OperationMetadata] = operation }),
                     cancellationToken);
 
                 return new BlobProperties(name, length, info.ETag.ToString("H"), options.ContentType, info.LastModified, metadata);
@@ -241,7 +248,7 @@ public sealed class AzureBlobs(BlobServiceClient service) : IBlobs
                 // The SDK retries without saying so. A retry after a lost answer is refused because of its own effect, which carries our id.
                 var current = await FindAsync(blob, cancellationToken);
 
-                return current is not null && current.Metadata.TryGetValue(OperationName, out var writer) && writer == operation
+                return current is not null && current.Metadata.TryGetValue(BlobRules.OperationMetadata, out var writer) && writer == operation
                     ? ToProperties(name, current)
                     : null;
             }
@@ -319,6 +326,7 @@ public sealed class AzureBlobs(BlobServiceClient service) : IBlobs
     /// <exception cref="StorageException">Status 400: the SDK cannot address this name.</exception>
     private BlockBlobClient Blob(string container, string name)
     {
+        BlobRules.CheckName(name);
         var blob = service.GetBlobContainerClient(container).GetBlockBlobClient(name);
 
         // The SDK trims slashes at the ends, and an address with "." or ".." as a segment is shortened on its way: it would reach another blob,
@@ -335,7 +343,7 @@ public sealed class AzureBlobs(BlobServiceClient service) : IBlobs
     private static BlobRequestConditions? Conditions(BlobOptions options) => options.Condition switch
     {
         BlobCondition.New => new BlobRequestConditions { IfNoneMatch = ETag.All },
-        BlobCondition.Unchanged => Unchanged(options.ETag ?? throw new ArgumentException("The condition Unchanged needs an ETag.", nameof(options))),
+        BlobCondition.Unchanged => Unchanged(options.ETag),
         _ => null,
     };
 
@@ -347,24 +355,6 @@ public sealed class AzureBlobs(BlobServiceClient service) : IBlobs
         && (refusal.ErrorCode == BlobErrorCode.BlobAlreadyExists
             || refusal.ErrorCode == BlobErrorCode.ConditionNotMet
             || refusal.ErrorCode == BlobErrorCode.BlobNotFound);
-
-    private static string ToBase64(string id) =>
-        id.StartsWith(RawIdPrefix, StringComparison.Ordinal) ? id[RawIdPrefix.Length..] : Convert.ToBase64String(Encoding.UTF8.GetBytes(id));
-
-    private static string FromBase64(string id)
-    {
-        try
-        {
-            var text = _strictUtf8.GetString(Convert.FromBase64String(id));
-
-            // Text that looks like the raw form goes out in the raw form, or it could not be committed.
-            return text.StartsWith(RawIdPrefix, StringComparison.Ordinal) ? RawIdPrefix + id : text;
-        }
-        catch (DecoderFallbackException)
-        {
-            return RawIdPrefix + id;
-        }
-    }
 
     private static BlobProperties ToProperties(string name, Azure.Storage.Blobs.Models.BlobProperties properties) => new(
         name,
@@ -399,7 +389,7 @@ public sealed class AzureBlobs(BlobServiceClient service) : IBlobs
     private static Dictionary<string, string> Visible(IDictionary<string, string> metadata)
     {
         var visible = new Dictionary<string, string>(metadata, StringComparer.OrdinalIgnoreCase);
-        visible.Remove(OperationName);
+        visible.Remove(BlobRules.OperationMetadata);
         return visible;
     }
 }

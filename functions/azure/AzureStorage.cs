@@ -18,6 +18,7 @@ public static class AzureStorage
     private static TableServiceClient OpenTables(StorageAddress address, TokenCredential identity)
     {
         var options = new TableClientOptions();
+        Limit(options, TimeSpan.FromSeconds(15));
         options.AddPolicy(Attempts.Policy, HttpPipelinePosition.PerRetry);
 
         return address.AccountKey is { } key
@@ -25,7 +26,23 @@ public static class AzureStorage
             : new TableServiceClient(address.TableEndpoint, identity, options);
     }
 
-    private static BlobServiceClient OpenBlobs(StorageAddress address, TokenCredential identity) => address.AccountKey is { } key
-        ? new BlobServiceClient(address.BlobEndpoint, new StorageSharedKeyCredential(address.AccountName, key))
-        : new BlobServiceClient(address.BlobEndpoint, identity);
+    private static BlobServiceClient OpenBlobs(StorageAddress address, TokenCredential identity)
+    {
+        var options = new BlobClientOptions();
+        Limit(options, TimeSpan.FromSeconds(60));
+
+        return address.AccountKey is { } key
+            ? new BlobServiceClient(address.BlobEndpoint, new StorageSharedKeyCredential(address.AccountName, key), options)
+            : new BlobServiceClient(address.BlobEndpoint, identity, options);
+    }
+
+    // Four retries after about 0.1, 0.2, 0.4 and 0.8 s: longer than a storage partition takes to move, shorter than a caller waits. The SDK's own
+    // limits are for batch jobs: 100 s for one try.
+    private static void Limit(ClientOptions options, TimeSpan tryTimeout)
+    {
+        options.Retry.MaxRetries = 4;
+        options.Retry.Delay = TimeSpan.FromMilliseconds(100);
+        options.Retry.MaxDelay = TimeSpan.FromSeconds(5);
+        options.Retry.NetworkTimeout = tryTimeout;
+    }
 }

@@ -1,3 +1,4 @@
+using System.Text;
 using Azure;
 using Azure.Data.Tables;
 using QuantumFlux.Storage;
@@ -24,6 +25,9 @@ public sealed class AzureTables(TableServiceClient service) : ITables
     public async Task<TableRow?> GetAsync(
         string table, string partition, string key, IReadOnlyList<string>? columns, CancellationToken cancellationToken)
     {
+        TableRules.CheckKey(partition);
+        TableRules.CheckKey(key);
+
         try
         {
             // "If exists" because an exception for each row that is not there would be slow, and an error in every trace.
@@ -40,6 +44,13 @@ public sealed class AzureTables(TableServiceClient service) : ITables
 
     public async Task<TablePage> QueryAsync(string table, TableQuery query, CancellationToken cancellationToken)
     {
+        TableRules.Check(query);
+        if (query.Continuation is { } continuation && !continuation.Contains(' ', StringComparison.Ordinal))
+        {
+            // The SDK joins the two keys that the service continues from with a blank. It would take any other text for a key and start somewhere.
+            throw new ArgumentException("The continuation was not made by a query.", nameof(query));
+        }
+
         var filter = query.Before is { } before
             ? TableClient.CreateQueryFilter($"PartitionKey eq {query.Partition} and RowKey ge {query.From} and RowKey lt {before}")
             : TableClient.CreateQueryFilter($"PartitionKey eq {query.Partition} and RowKey ge {query.From}");
@@ -69,7 +80,8 @@ public sealed class AzureTables(TableServiceClient service) : ITables
 
     public async Task<TableResult> WriteAsync(string table, IReadOnlyList<TableAction> actions, CancellationToken cancellationToken)
     {
-        Check(actions);
+        TableRules.Check(actions);
+        CheckSize(actions);
         var client = service.GetTableClient(table);
         var operation = Guid.NewGuid().ToString("N");
         var attempts = new Attempts();
@@ -165,48 +177,60 @@ public sealed class AzureTables(TableServiceClient service) : ITables
             return false;
         }
 
-        // A transaction is all or nothing, so any row that it wrote will do; the one that was refused is the best witness.
-        var witness = actions[refused.Index].Kind != TableActionKind.Delete
-            ? actions[refused.Index]
-            : actions.FirstOrDefault(action => action.Kind != TableActionKind.Delete);
-        if (witness is null)
+        foreach (var written in TableWitnesses.Of(actions))
         {
-            // A deleted row holds no operation id. That an unanswered attempt was sent and the row is gone is all there is to know.
-            return refused.Outcome == TableOutcome.Missing && attempts.MayHaveApplied;
+            if ((await FindOperationAsync(client, written, cancellationToken)).Operation == operation)
+            {
+                return true;
+            }
         }
 
+        // A deleted row holds no operation id. That an unanswered attempt was sent, and every row is gone, is all there is to know.
+        if (refused.Outcome != TableOutcome.Missing || !attempts.MayHaveApplied || actions.Any(action => action.Kind != TableActionKind.Delete))
+        {
+            return false;
+        }
+
+        foreach (var other in actions.Where((_, index) => index != refused.Index))
+        {
+            if ((await FindOperationAsync(client, other.Row, cancellationToken)).Exists)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Refuses a transaction that the service would refuse for its size, before it is sent.</summary>
+    private static void CheckSize(IReadOnlyList<TableAction> actions)
+    {
+        // What the values take in JSON at least; with names and framing the body is larger, and the service has the last word.
+        var bytes = actions.Sum(action => action.Kind == TableActionKind.Delete ? 0 : action.Row.Values.Values.Sum(value => value switch
+        {
+            byte[] binary => (binary.LongLength + 2) / 3 * 4,
+            string text => Encoding.UTF8.GetByteCount(text),
+            _ => 1,
+        }));
+        if (bytes > ITables.TransactionBytesMax)
+        {
+            throw new StorageException($"A transaction has at most {ITables.TransactionBytesMax} bytes.", 413, "RequestBodyTooLarge");
+        }
+    }
+
+    /// <summary>Whether a row is there, and with the id of which write.</summary>
+    private static async Task<(bool Exists, string? Operation)> FindOperationAsync(TableClient client, TableRow row, CancellationToken cancellationToken)
+    {
         try
         {
             var current = await client.GetEntityIfExistsAsync<TableEntity>(
-                witness.Row.Partition, witness.Row.Key, [PartitionKey, RowKey, TableRow.OperationColumn], cancellationToken);
+                row.Partition, row.Key, [PartitionKey, RowKey, TableRow.OperationColumn], cancellationToken);
 
-            return current.HasValue && current.Value!.GetString(TableRow.OperationColumn) == operation;
+            return current.HasValue ? (true, current.Value!.GetString(TableRow.OperationColumn)) : (false, null);
         }
         catch (Exception exception) when (AzureFault.From(exception, cancellationToken) is { } fault)
         {
             throw fault;
-        }
-    }
-
-    private static void Check(IReadOnlyList<TableAction> actions)
-    {
-        if (actions.Count is 0 or > ITables.TransactionRowsMax)
-        {
-            throw new ArgumentException($"A write has 1 to {ITables.TransactionRowsMax} actions.", nameof(actions));
-        }
-
-        var keys = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var action in actions)
-        {
-            if (action.Row.Partition != actions[0].Row.Partition)
-            {
-                throw new ArgumentException("All rows of a write are of one partition.", nameof(actions));
-            }
-
-            if (!keys.Add(action.Row.Key))
-            {
-                throw new ArgumentException("A write has one action for a row.", nameof(actions));
-            }
         }
     }
 

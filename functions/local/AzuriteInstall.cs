@@ -51,10 +51,17 @@ public sealed record AzuriteInstall(string Wrapper, string Entry)
     {
         foreach (var leftover in Directory.EnumerateDirectories(tools, "*.partial"))
         {
-            Directory.Delete(leftover, recursive: true);
+            try
+            {
+                Directory.Delete(leftover, recursive: true);
+            }
+            catch (IOException)
+            {
+                // The npm of a host that was killed may still write there; the next installation finds it idle.
+            }
         }
 
-        var partial = target + ".partial";
+        var partial = $"{target}.{Environment.ProcessId}.partial";
         Directory.CreateDirectory(partial);
         foreach (var name in new[] { "package.json", "package-lock.json" })
         {

@@ -16,13 +16,14 @@ namespace QuantumFlux.Local;
 /// <remarks><c>azurite/azurite.mjs</c> explains how the hosts and the emulator watch each other.</remarks>
 public sealed partial class AzuriteProcess : IAsyncDisposable
 {
-    // A large data folder takes a while to read; npm's first run of a program too.
+    // A gigabyte of data takes some ten seconds to read, on a busy machine more.
     private static readonly TimeSpan _startMax = TimeSpan.FromSeconds(90);
 
-    // A little longer than the script gives Azurite to save.
-    private static readonly TimeSpan _closeMax = TimeSpan.FromSeconds(65);
+    // A gigabyte takes some ten seconds to save.
+    private static readonly TimeSpan _closeMax = TimeSpan.FromSeconds(60);
 
-    private static readonly TimeSpan _greetingMax = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan _answerMax = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan _patience = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan _poll = TimeSpan.FromMilliseconds(50);
 
     private readonly string _origin;
@@ -49,8 +50,14 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
     /// <param name="isEphemeral">True for an emulator of one's own with data in memory on free ports; false for the well-known ports and the data folder.</param>
     /// <param name="report">Receives what takes long or goes wrong, a line at a time.</param>
     /// <param name="cancellationToken">Ends the start early.</param>
+    /// <param name="address">The ports for data on disk; null means the well-known ones.</param>
     /// <exception cref="LocalHostException">It cannot be installed or started.</exception>
-    public static async Task<AzuriteProcess> StartAsync(LocalFolders folders, bool isEphemeral, Action<string> report, CancellationToken cancellationToken)
+    public static async Task<AzuriteProcess> StartAsync(
+        LocalFolders folders,
+        bool isEphemeral,
+        Action<string> report,
+        CancellationToken cancellationToken,
+        StorageAddress? address = null)
     {
         if (isEphemeral)
         {
@@ -63,7 +70,7 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
         using var turn = await FileTurn.TakeAsync(Path.Combine(folders.Data, "start.lock"), _startMax + _closeMax, cancellationToken);
 
         var stateFile = Path.Combine(folders.Data, "azurite.json");
-        var address = StorageAddress.Emulator();
+        address ??= StorageAddress.Emulator();
         if (await JoinAsync(stateFile, address, report, cancellationToken) is { } joined)
         {
             return joined;
@@ -98,9 +105,10 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
     }
 
     /// <summary>Where the data is, for a person.</summary>
-    public override string ToString() => $"{_origin} ({Address.TableEndpoint}, {Address.BlobEndpoint})";
+    public override string ToString() =>
+        $"{_origin} ({(ProcessId is { } id ? $"process {id}, " : "")}{Address.TableEndpoint}, {Address.BlobEndpoint})";
 
-    /// <summary>Joins the emulator that a state file names. One that is closing, because its host has just ended, is waited for instead.</summary>
+    /// <summary>Joins the emulator that a state file names. One that saves, because its host has just ended, does not answer and is waited for.</summary>
     /// <returns>Null when there is none, or none any more.</returns>
     private static async Task<AzuriteProcess?> JoinAsync(string stateFile, StorageAddress address, Action<string> report, CancellationToken cancellationToken)
     {
@@ -114,14 +122,13 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
         {
             await connection.ConnectAsync(IPAddress.Loopback, state.ControlPort, cancellationToken);
             using var reader = new StreamReader(connection.GetStream(), leaveOpen: true);
-            var greeting = await reader.ReadLineAsync(cancellationToken).AsTask().WaitAsync(_greetingMax, cancellationToken);
-            if (greeting == "closing")
+            var greeting = reader.ReadLineAsync(cancellationToken).AsTask();
+            if (await Task.WhenAny(greeting, Task.Delay(_patience, cancellationToken)) != greeting)
             {
-                report("Waiting for the Azurite of an earlier run to save its data …");
-                await reader.ReadToEndAsync(cancellationToken).WaitAsync(_closeMax, cancellationToken);
+                report("Waiting for an Azurite that saves its data …");
             }
 
-            if (greeting == "ready")
+            if (await greeting.WaitAsync(_closeMax, cancellationToken) == "ready")
             {
                 var start = TimeProvider.System.GetTimestamp();
                 while (connection.Connected && TimeProvider.System.GetElapsedTime(start) < _startMax)
@@ -168,7 +175,7 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
     /// <summary>True when an Azurite answers for tables and another for blobs. Requests without a signature are refused, and that is an answer.</summary>
     private static async Task<bool> AnswersAsync(StorageAddress address, CancellationToken cancellationToken)
     {
-        using var client = new HttpClient { Timeout = _greetingMax };
+        using var client = new HttpClient { Timeout = _answerMax };
         try
         {
             foreach (var endpoint in new[] { address.TableEndpoint, address.BlobEndpoint })

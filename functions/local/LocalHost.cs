@@ -45,7 +45,7 @@ public static class LocalHost
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = settings.Folders.Root ?? AppContext.BaseDirectory });
         builder.Configuration.AddConfiguration(settings.Configuration);
-        builder.Logging.AddConfiguration(settings.Configuration.GetSection("Logging")).AddSimpleConsole(console => console.SingleLine = true);
+        builder.Logging.AddConfiguration(settings.Configuration.GetSection("Logging")).AddSimpleConsole();
         builder.WebHost.UseKestrelCore().UseSockets(sockets => sockets.UnsafePreferInlineScheduling = true).ConfigureKestrel(server =>
         {
             server.AddServerHeader = false;
@@ -58,10 +58,8 @@ public static class LocalHost
             builder.WebHost.UseUrls([.. DefaultAddresses()]);
         }
 
-        builder.Services.AddSingleton(OpenStorage(settings.Configuration, storage));
-        builder.Services.AddQuantumFlux(settings.Configuration);
-        builder.Services.TryAddSingleton(TimeProvider.System);
-        builder.Services.TryAddSingleton(new FunctionRoutes(typeof(FunctionRoutes).Assembly));
+        builder.Services.AddSingleton(OpenStorage(builder.Configuration, storage));
+        builder.Services.AddQuantumFlux(builder.Configuration);
         builder.Services.AddSingleton<TimerLoop>();
         builder.Services.AddHostedService(services => services.GetRequiredService<TimerLoop>());
         configure?.Invoke(builder.Services);
@@ -88,9 +86,13 @@ public static class LocalHost
                 $"{exception.Message} Perhaps another QuantumFlux or Functions host runs. Stop it, or choose another address: --urls http://127.0.0.1:{Port + 1}",
                 exception);
         }
-        catch (Exception exception) when (exception is FormatException or SocketException)
+        catch (Exception exception) when (exception is FormatException or SocketException or ArgumentOutOfRangeException)
         {
-            throw new LocalHostException($"The host cannot listen on {app.Configuration[WebHostDefaults.ServerUrlsKey]}: {exception.Message}", exception);
+            throw CannotListen(app, exception.Message, exception);
+        }
+        catch (InvalidOperationException exception) when (app.Configuration[WebHostDefaults.ServerUrlsKey]?.Contains("https:", StringComparison.OrdinalIgnoreCase) is true)
+        {
+            throw CannotListen(app, "it has no certificate, so use http.", exception);
         }
     }
 
@@ -141,6 +143,9 @@ public static class LocalHost
             // The client left; there is nobody to answer.
         }
     }
+
+    private static LocalHostException CannotListen(WebApplication app, string reason, Exception exception) =>
+        new($"The host cannot listen on {app.Configuration[WebHostDefaults.ServerUrlsKey]}: {reason}", exception);
 
     private static StorageAccounts OpenStorage(IConfiguration configuration, StorageAddress main)
     {

@@ -13,28 +13,36 @@ public sealed class LocalHostException(string message, Exception? innerException
 /// <param name="IsEphemeral">True when storage is in memory and goes with the process.</param>
 public sealed record LocalSettings(LocalFolders Folders, IConfigurationRoot Configuration, bool IsEphemeral)
 {
-    /// <summary>The key that <see cref="DevelopmentKey"/> is the default of.</summary>
+    /// <summary>The setting with the first key; here its default is <see cref="DevelopmentKey"/>.</summary>
     public const string BootstrapKeySetting = "QuantumFlux:BootstrapKey";
 
-    /// <summary>The key that signs what clients bring back to the service, 32 bytes in Base64.</summary>
+    /// <summary>The setting with the key that signs what clients bring back to the service, 32 bytes in Base64.</summary>
     public const string MasterKeySetting = "QuantumFlux:MasterKey";
 
     /// <summary>The key that the specification prints. Everybody knows it, so only the local host accepts it.</summary>
     public const string DevelopmentKey = "qfx_live_47b89d3c92e1f5a6b8c4d7e9f2a3b5c8d1e4f6a9b2c5d8e1f4a7b0c3d6e9f2a5";
+
+    /// <summary>The setting with the folder for data; its default is <c>.azurite</c> in the repository.</summary>
+    public const string DataFolderSetting = "QuantumFlux:DataFolder";
 
     private const string StorageSetting = "AzureWebJobsStorage";
     private const int MasterKeyBytes = 32;
 
     /// <summary>The storage account that the settings name; null when it is the emulator, which the host then starts.</summary>
     /// <exception cref="LocalHostException">The setting is incomplete.</exception>
-    public StorageAddress? Storage
+    public StorageAddress? Storage => Configured is { IsEmulator: false } address && !IsEphemeral ? address : null;
+
+    /// <summary>The ports on which the emulator answers, or is to answer: the well-known ones, or those of an emulator's connection string.</summary>
+    /// <exception cref="LocalHostException">The setting is incomplete.</exception>
+    public StorageAddress Emulator => Configured is { IsEmulator: true } address ? address : StorageAddress.Emulator();
+
+    private StorageAddress? Configured
     {
         get
         {
             try
             {
-                var address = StorageAddress.FromConfiguration(Configuration, StorageSetting);
-                return address == StorageAddress.Emulator() || IsEphemeral ? null : address;
+                return StorageAddress.FromConfiguration(Configuration, StorageSetting);
             }
             catch (FormatException exception)
             {
@@ -60,11 +68,19 @@ public sealed record LocalSettings(LocalFolders Folders, IConfigurationRoot Conf
                 // ASP.NET would make a span for every request as long as it may log one; the gate makes its own. Kestrel still logs what the application throws.
                 ["Logging:LogLevel:Microsoft.AspNetCore.Hosting.Diagnostics"] = "None",
                 ["Logging:LogLevel:Azure"] = "Warning",
+
+                // It logs a failed start with a stack trace before the exception reaches Program, which has a sentence for it.
+                ["Logging:LogLevel:Microsoft.Extensions.Hosting.Internal.Host"] = "Critical",
             })
             .AddInMemoryCollection(folders.Root is { } root ? ReadFile(Path.Combine(root, "local.settings.json")) : [])
             .AddEnvironmentVariables()
             .AddInMemoryCollection(arguments.Settings)
             .Build();
+
+        if (configuration[DataFolderSetting] is { Length: > 0 } data)
+        {
+            folders = folders with { Data = Path.GetFullPath(data) };
+        }
 
         if (string.IsNullOrEmpty(configuration[MasterKeySetting]))
         {
@@ -132,7 +148,7 @@ public sealed record LocalSettings(LocalFolders Folders, IConfigurationRoot Conf
 
 /// <summary>The command line, taken apart.</summary>
 /// <param name="IsEphemeral">Whether <c>--ephemeral</c> was among the arguments.</param>
-/// <param name="Settings">The settings, later ones first served.</param>
+/// <param name="Settings">The settings by name; one that is given twice has its last value.</param>
 public sealed record LocalArguments(bool IsEphemeral, IReadOnlyDictionary<string, string?> Settings)
 {
     private const string Usage =

@@ -5,7 +5,7 @@ try
 {
     var settings = LocalSettings.Read(args);
     await using var azurite = settings.Storage is null
-        ? await AzuriteProcess.StartAsync(settings.Folders, settings.IsEphemeral, Console.WriteLine, CancellationToken.None)
+        ? await AzuriteProcess.StartAsync(settings.Folders, settings.IsEphemeral, Console.WriteLine, CancellationToken.None, settings.Emulator)
         : null;
     var storage = settings.Storage ?? azurite!.Address;
 

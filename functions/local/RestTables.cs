@@ -111,14 +111,16 @@ public sealed class RestTables(StorageAddress address, TokenCredential? credenti
     private async Task<bool> WasAppliedAsync(
         string table, IReadOnlyList<TableAction> actions, string operation, TableOutcome outcome, CancellationToken cancellationToken)
     {
-        // A transaction is applied whole, so one written row tells for all.
-        if (actions.FirstOrDefault(action => action.Kind != TableActionKind.Delete) is { Row: var written })
+        foreach (var written in TableWitnesses.Of(actions))
         {
-            return await OperationAsync(table, written, cancellationToken) == operation;
+            if (await OperationAsync(table, written, cancellationToken) == operation)
+            {
+                return true;
+            }
         }
 
         // Deletes leave no mark. When every row is gone, the state is the one asked for, whoever made it.
-        if (outcome != TableOutcome.Missing)
+        if (outcome != TableOutcome.Missing || actions.Any(action => action.Kind != TableActionKind.Delete))
         {
             return false;
         }

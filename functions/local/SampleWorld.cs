@@ -11,7 +11,7 @@ public static class SampleWorld
 {
     private const string ContentType = "application/json";
 
-    private static readonly Dictionary<string, string> Objects = new()
+    private static readonly Dictionary<string, string> _objects = new()
     {
         ["src_4a7b9c3d2e1f5g8h4j6k7m9n0p2q3r5s"] = """{"measurements":[23.7,47.3,84.7]}""",
         ["tgt_8d2f6a4c9e1b7g3h5j2k8m4n9p1q6r3s"] = """{"measurements":[]}""",
@@ -23,7 +23,7 @@ public static class SampleWorld
         var tenant = $"{ApiKey.BootstrapAccount(ApiKey.HashOf(LocalSettings.DevelopmentKey))}-{ApiKey.EnvironmentName(KeyEnvironment.Live)}";
         var objects = services.GetRequiredService<ObjectStore>();
         var writer = services.GetRequiredService<ObjectWriter>();
-        foreach (var (id, text) in Objects)
+        foreach (var (id, text) in _objects)
         {
             if (await objects.FindAsync(tenant, id, cancellationToken) is null)
             {

@@ -13,7 +13,7 @@ public abstract class SharedKeyPolicy(string account, string accountKey) : HttpP
     private readonly byte[] _key = Convert.FromBase64String(accountKey);
 
     // The date has a resolution of a second; most requests of one second share the text.
-    private static DateText s_date = new(0, "");
+    private static DateText _lastDate = new(0, "");
 
     protected string Account { get; } = account;
 
@@ -21,10 +21,10 @@ public abstract class SharedKeyPolicy(string account, string accountKey) : HttpP
     {
         // The service compares with its own clock, so this is the one place where a clock that tests can move would be wrong.
         var now = TimeProvider.System.GetUtcNow();
-        var date = s_date;
+        var date = _lastDate;
         if (now.ToUnixTimeSeconds() != date.UnixSeconds)
         {
-            s_date = date = new DateText(now.ToUnixTimeSeconds(), now.ToString("R", CultureInfo.InvariantCulture));
+            _lastDate = date = new DateText(now.ToUnixTimeSeconds(), now.ToString("R", CultureInfo.InvariantCulture));
         }
 
         message.Request.Headers.SetValue("x-ms-date", date.Text);

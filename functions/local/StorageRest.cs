@@ -15,13 +15,13 @@ public sealed class StorageRest
 
     // Four retries after 0.1, 0.2, 0.4 and 0.8 s: longer than a storage partition takes to move, shorter than a caller waits.
     private const int RetriesMax = 4;
-    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan RetryDelayMax = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan _retryDelay = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan _retryDelayMax = TimeSpan.FromSeconds(5);
 
     // Shared by all accounts of the process, as the sockets beneath are. No proxy stands between us and our own machine, and Azurite closes idle
     // connections after 5 s: the client gives up on them first, lest a request meet a closing socket.
-    private static readonly HttpClientTransport LoopbackTransport = Transport(TimeSpan.FromSeconds(3), useProxy: false);
-    private static readonly HttpClientTransport RemoteTransport = Transport(TimeSpan.FromMinutes(1), useProxy: true);
+    private static readonly HttpClientTransport _loopbackTransport = Transport(TimeSpan.FromSeconds(3), useProxy: false);
+    private static readonly HttpClientTransport _remoteTransport = Transport(TimeSpan.FromMinutes(1), useProxy: true);
 
     private readonly string _endpoint;
     private readonly HttpPipeline _pipeline;
@@ -37,13 +37,13 @@ public sealed class StorageRest
 
         var options = new StorageRestOptions
         {
-            Transport = transport ?? (endpoint.IsLoopback ? LoopbackTransport : RemoteTransport),
+            Transport = transport ?? (endpoint.IsLoopback ? _loopbackTransport : _remoteTransport),
             Retry =
             {
                 Mode = RetryMode.Exponential,
                 MaxRetries = RetriesMax,
-                Delay = RetryDelay,
-                MaxDelay = RetryDelayMax,
+                Delay = _retryDelay,
+                MaxDelay = _retryDelayMax,
                 NetworkTimeout = tryTimeout,
             },
             // Request logs would hold addresses with keys in them, and all of it costs time when nobody reads it.

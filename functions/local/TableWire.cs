@@ -12,7 +12,7 @@ namespace QuantumFlux.Local;
 public static class TableWire
 {
     // Only what JSON demands is escaped: a text of any alphabet keeps its size. The bodies are never part of a page.
-    private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+    private static readonly JsonWriterOptions _writerOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
 
     private enum Annotation
     {
@@ -45,7 +45,7 @@ public static class TableWire
     public static ReadOnlyMemory<byte> Row(TableRow row, string operation)
     {
         var buffer = new ArrayBufferWriter<byte>(512);
-        using var writer = new Utf8JsonWriter(buffer, WriterOptions);
+        using var writer = new Utf8JsonWriter(buffer, _writerOptions);
         WriteRow(writer, row, operation);
         return buffer.WrittenMemory;
     }
@@ -59,7 +59,7 @@ public static class TableWire
     public static ReadOnlyMemory<byte> Batch(string endpoint, string table, IReadOnlyList<TableAction> actions, string operation)
     {
         var buffer = new ArrayBufferWriter<byte>(1024 * actions.Count);
-        using var writer = new Utf8JsonWriter(buffer, WriterOptions);
+        using var writer = new Utf8JsonWriter(buffer, _writerOptions);
         Append(buffer, $"--batch_{operation}\r\nContent-Type: multipart/mixed; boundary=changeset_{operation}\r\n\r\n");
         foreach (var action in actions)
         {

@@ -53,36 +53,46 @@ public sealed partial class TimerLoop : BackgroundService
 
     private async Task FollowAsync(Timer timer, CancellationToken cancellationToken)
     {
-        while (timer.Schedule.Next(_time.GetUtcNow()) is { } due)
+        try
         {
-            while (due - _time.GetUtcNow() is var wait && wait > TimeSpan.Zero)
+            while (timer.Schedule.Next(_time.GetUtcNow()) is { } due)
             {
-                await Task.Delay(wait < _waitMax ? wait : _waitMax, _time, cancellationToken);
-            }
+                while (due - _time.GetUtcNow() is var wait && wait > TimeSpan.Zero)
+                {
+                    await Task.Delay(wait < _waitMax ? wait : _waitMax, _time, cancellationToken);
+                }
 
-            await RunAsync(timer, new TimerInfo { IsPastDue = _time.GetUtcNow() - due > _pastDueAfter });
+                await RunAsync(timer, new TimerInfo { IsPastDue = _time.GetUtcNow() - due > _pastDueAfter });
+            }
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // The host stops, or never started.
         }
     }
 
     private async Task RunAsync(Timer timer, TimerInfo tick)
     {
-        await timer.Turn.WaitAsync(_stopping);
         try
         {
-            await using var scope = _services.CreateAsyncScope();
-            await timer.Function.InvokeAsync(scope.ServiceProvider, tick, _stopping);
+            await timer.Turn.WaitAsync(_stopping);
+            try
+            {
+                await using var scope = _services.CreateAsyncScope();
+                await timer.Function.InvokeAsync(scope.ServiceProvider, tick, _stopping);
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException || !_stopping.IsCancellationRequested)
+            {
+                LogFailed(exception, timer.Function.Name);
+            }
+            finally
+            {
+                timer.Turn.Release();
+            }
         }
         catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
         {
             // The host stops; what is due stays due.
-        }
-        catch (Exception exception)
-        {
-            LogFailed(exception, timer.Function.Name);
-        }
-        finally
-        {
-            timer.Turn.Release();
         }
     }
 

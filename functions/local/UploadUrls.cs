@@ -15,8 +15,8 @@ public sealed class UploadUrls(StorageAddress address, TokenCredential? credenti
     private const string Permissions = "cw";
 
     // The service gives a delegation key for at most seven days. One that ends too soon for a URL is replaced by a new one.
-    private static readonly TimeSpan DelegationLifetime = TimeSpan.FromDays(6);
-    private static readonly TimeSpan ClockSkew = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan _delegationLifetime = TimeSpan.FromDays(6);
+    private static readonly TimeSpan _clockSkew = TimeSpan.FromMinutes(5);
 
     private readonly StorageRest _rest = StorageRest.ForBlobs(address, credential, transport);
     private readonly byte[]? _accountKey = address.AccountKey is { } key ? Convert.FromBase64String(key) : null;
@@ -63,8 +63,8 @@ public sealed class UploadUrls(StorageAddress address, TokenCredential? credenti
         message.Request.Headers.Add("Content-Type", "application/xml");
         message.Request.Content = RequestContent.Create(Encoding.UTF8.GetBytes(new XElement(
             "KeyInfo",
-            new XElement("Start", Time(now - ClockSkew)),
-            new XElement("Expiry", Time(now + DelegationLifetime))).ToString(SaveOptions.DisableFormatting)));
+            new XElement("Start", Time(now - _clockSkew)),
+            new XElement("Expiry", Time(now + _delegationLifetime))).ToString(SaveOptions.DisableFormatting)));
         var response = await _rest.SendAsync(message, cancellationToken);
         if (response.Status != 200)
         {

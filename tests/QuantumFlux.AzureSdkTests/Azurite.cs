@@ -1,79 +1,18 @@
-using System.Diagnostics;
-using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
+using QuantumFlux.Local;
 using QuantumFlux.Storage;
 
 namespace QuantumFlux.AzureSdkTests;
 
-/// <summary>
-/// Azurite's blob service in memory, on a port of its own, for the tests of a class. The program is <c>azurite-blob</c>: from the folder that
-/// <c>AZURITE_HOME</c> names, from <c>node_modules/.bin</c> of a folder above, or from the path.
-/// </summary>
+/// <summary>Azurite in memory for the tests of a class, as the local host starts it.</summary>
 public sealed class Azurite : IAsyncLifetime
 {
-    private static readonly TimeSpan _startMax = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan _pollInterval = TimeSpan.FromMilliseconds(50);
-
-    private Process? _process;
+    private AzuriteProcess? _process;
 
     /// <summary>Where it listens.</summary>
-    public StorageAddress Address { get; } = StorageAddress.Emulator(blobPort: FreePort());
+    public StorageAddress Address => _process!.Address;
 
-    public async Task InitializeAsync()
-    {
-        var port = Address.BlobEndpoint.Port;
-        _process = Process.Start(new ProcessStartInfo(
-            FindProgram(),
-            ["--inMemoryPersistence", "--silent", "--blobPort", port.ToString(CultureInfo.InvariantCulture)]));
+    public async Task InitializeAsync() =>
+        _process = await AzuriteProcess.StartAsync(LocalFolders.Find(), isEphemeral: true, Console.WriteLine, CancellationToken.None);
 
-        using var deadline = new CancellationTokenSource(_startMax);
-        while (!await AnswersAsync(port, deadline.Token))
-        {
-            await Task.Delay(_pollInterval, deadline.Token);
-        }
-    }
-
-    public async Task DisposeAsync()
-    {
-        if (_process is { } process)
-        {
-            process.Kill(entireProcessTree: true);
-            await process.WaitForExitAsync();
-            process.Dispose();
-        }
-    }
-
-    private static string FindProgram()
-    {
-        var name = OperatingSystem.IsWindows() ? "azurite-blob.cmd" : "azurite-blob";
-        var folders = new List<string?> { Environment.GetEnvironmentVariable("AZURITE_HOME") };
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            folders.Add(Path.Combine(folder.FullName, "node_modules", ".bin"));
-        }
-
-        return folders.OfType<string>().Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists) ?? name;
-    }
-
-    private static async Task<bool> AnswersAsync(int port, CancellationToken cancellationToken)
-    {
-        using var client = new TcpClient();
-        try
-        {
-            await client.ConnectAsync(IPAddress.Loopback, port, cancellationToken);
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
+    public async Task DisposeAsync() => await _process!.DisposeAsync();
 }

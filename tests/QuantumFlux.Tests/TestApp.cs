@@ -1,10 +1,9 @@
-using System.Net.Http.Json;
-using System.Text.Json;
 using Azure.Core.Pipeline;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using QuantumFlux.Keys;
 using QuantumFlux.Local;
 using QuantumFlux.Storage;
 
@@ -13,7 +12,7 @@ namespace QuantumFlux.Tests;
 /// <summary>The local host in this process, on a free port, over the tests' Azurite or over any storage that a test brings.</summary>
 public sealed class TestApp : IAsyncDisposable
 {
-    private static readonly Lazy<Task<TestApp>> SharedApp = new(() => StartAsync());
+    private static readonly Lazy<Task<TestApp>> _sharedApp = new(() => StartAsync());
 
     private readonly WebApplication _app;
     private readonly string _adminKey;
@@ -28,7 +27,7 @@ public sealed class TestApp : IAsyncDisposable
     }
 
     /// <summary>The app that tests share which need neither a clock nor a storage of their own.</summary>
-    public static Task<TestApp> SharedAsync => SharedApp.Value;
+    public static Task<TestApp> SharedAsync => _sharedApp.Value;
 
     public Uri Address { get; }
 
@@ -53,7 +52,7 @@ public sealed class TestApp : IAsyncDisposable
         string? adminKey = null,
         Action<IServiceCollection>? configure = null)
     {
-        adminKey ??= Keys.ApiKey.NewSecret(Keys.KeyEnvironment.Live);
+        adminKey ??= ApiKey.NewSecret(KeyEnvironment.Live);
         var configuration = new ConfigurationBuilder()
             .AddInMemoryCollection(new Dictionary<string, string?>
             {
@@ -88,18 +87,8 @@ public sealed class TestApp : IAsyncDisposable
         KeyAsync($"acc_{Guid.NewGuid():N}", environment, tier, scopes);
 
     /// <summary>A client with another key of an account.</summary>
-    public async Task<TestClient> KeyAsync(string account, string environment, string tier = "enterprise", string[]? scopes = null)
-    {
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/api/v3/auth/keys")
-        {
-            Content = JsonContent.Create(new { name = "test", environment, tier, account_id = account, scopes = scopes ?? ["read", "write", "keys"] }),
-        };
-        request.Headers.Add("QFlux-Token", $"Bearer {_adminKey}");
-        using var response = await Http.SendAsync(request);
-        var body = await response.Content.ReadFromJsonAsync<JsonElement>();
-        Assert.True(response.IsSuccessStatusCode, body.ToString());
-        return ClientWith(body.GetProperty("key").GetString()!, account);
-    }
+    public async Task<TestClient> KeyAsync(string account, string environment, string tier = "enterprise", string[]? scopes = null) =>
+        ClientWith((await Admin.NewKeyAsync(account, environment, tier, scopes)).Key, account);
 
     /// <summary>A client with the key that opens the app.</summary>
     public TestClient Admin => ClientWith(_adminKey, "admin");

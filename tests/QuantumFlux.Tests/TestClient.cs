@@ -46,6 +46,14 @@ public sealed class TestClient(HttpClient http, string key, string account)
 
     public string Tenant(string environment = "live") => $"{Account}-{environment}";
 
+    /// <summary>A client with a new key of an account; needs the scope <c>admin</c>.</summary>
+    public async Task<TestClient> NewKeyAsync(string account, string environment = "live", string tier = "enterprise", string[]? scopes = null)
+    {
+        var body = new { name = "test", environment, tier, account_id = account, scopes = scopes ?? ["read", "write", "keys"] };
+        var created = (await PostAsync("/api/v3/auth/keys", body)).Expect(HttpStatusCode.Created);
+        return new TestClient(Http, created.Json.GetProperty("key").GetString()!, account);
+    }
+
     public async Task<Answer> SendAsync(HttpMethod method, string path, HttpContent? content = null, params (string Name, string Value)[] headers)
     {
         using var request = new HttpRequestMessage(method, path) { Content = content };

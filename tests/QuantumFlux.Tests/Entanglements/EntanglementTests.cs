@@ -1,6 +1,8 @@
 using System.Net;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using QuantumFlux.Storage;
+using QuantumFlux.Tests.Storage;
 
 namespace QuantumFlux.Tests.Entanglements;
 
@@ -114,6 +116,35 @@ public sealed partial class EntanglementTests
         (await client.DeleteAsync($"{Path}/{oneWay}")).Expect(HttpStatusCode.OK);
 
         (await client.EntangleAsync("c", "b")).Expect(HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task OneWayPairsInOppositeDirectionsAreTwo()
+    {
+        var client = await (await TestApp.SharedAsync).TenantAsync();
+        await client.EntangledAsync("a", "b", new { bidirectional = false });
+
+        (await client.EntangleAsync("b", "a", new { bidirectional = false })).Expect(HttpStatusCode.OK);
+        (await client.EntangleAsync("b", "a", new { bidirectional = false })).ExpectError(HttpStatusCode.Conflict, "ALREADY_ENTANGLED");
+        (await client.PutObjectAsync("a", "x")).ExpectError(HttpStatusCode.Conflict, "QUANTUM_CONFLICT");
+    }
+
+    [Fact]
+    public async Task AnObjectHasALimitOfEntanglements()
+    {
+        await using var app = await TestApp.StartAsync(storage: World());
+        var client = await app.TenantAsync("test");
+        for (var i = 0; i < 847; i++)
+        {
+            (await client.EntangleAsync("hub", $"s{i}", new { quantum_verify = false }, strength: 0.1)).Expect(HttpStatusCode.OK);
+        }
+
+        var refused = await client.EntangleAsync("more", "hub", new { quantum_verify = false }, strength: 0.1);
+
+        Assert.Equal(847, refused.ExpectError(HttpStatusCode.Conflict, "QUANTUM_CONFLICT").Details.GetProperty("limit").GetInt32());
+
+        static StorageAccounts World() => new(
+            new StorageAccount(new MemoryTables(TimeProvider.System), new MemoryBlobs(TimeProvider.System)), new Dictionary<int, StorageAccount>());
     }
 
     [Fact]

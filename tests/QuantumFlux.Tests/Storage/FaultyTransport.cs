@@ -6,21 +6,32 @@ namespace QuantumFlux.Tests.Storage;
 
 /// <summary>Sends requests through a real transport, and lets a test say what becomes of each.</summary>
 /// <param name="fault">Given the number of the request (from 1) and the request, says what happens to it.</param>
-public sealed class FaultyTransport(Func<int, Request, Fault> fault) : HttpPipelineTransport
+/// <param name="meanwhile">What others do between a fault and the next try; null means nothing.</param>
+public sealed class FaultyTransport(Func<int, Request, Fault> fault, Func<Task>? meanwhile = null) : HttpPipelineTransport
 {
-    private static readonly HttpClientTransport Inner = new();
+    private static readonly HttpClientTransport _inner = new();
 
     private int _requests;
 
     public int Requests => _requests;
 
-    public override Request CreateRequest() => Inner.CreateRequest();
+    public override Request CreateRequest() => _inner.CreateRequest();
 
     public override void Process(HttpMessage message) => throw new NotSupportedException();
 
     public override async ValueTask ProcessAsync(HttpMessage message)
     {
         var verdict = fault(Interlocked.Increment(ref _requests), message.Request);
+        if (verdict is not Fault.ResetBefore and not Fault.BusyBefore)
+        {
+            await _inner.ProcessAsync(message);
+        }
+
+        if (verdict is not Fault.None && meanwhile is not null)
+        {
+            await meanwhile();
+        }
+
         if (verdict is Fault.ResetBefore)
         {
             throw new IOException("The connection was reset.");
@@ -32,7 +43,6 @@ public sealed class FaultyTransport(Func<int, Request, Fault> fault) : HttpPipel
             return;
         }
 
-        await Inner.ProcessAsync(message);
         switch (verdict)
         {
             case Fault.ResetAfter:

@@ -1,0 +1,118 @@
+using System.Diagnostics;
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+
+namespace QuantumFlux.Tests.Proof;
+
+/// <summary>The specification's samples, as they stand in its text, against the local host as it starts on any machine.</summary>
+public sealed partial class SampleTests : IAsyncLifetime
+{
+    private const string SpecifiedAddress = "https://api.quantumflux.example/v3";
+
+    private HostProcess _host = null!;
+
+    public async Task InitializeAsync() => _host = await HostProcess.StartAsync("--ephemeral");
+
+    public async Task DisposeAsync() => await _host.DisposeAsync();
+
+    [Theory]
+    [InlineData("/v3")]
+    [InlineData("/api/v3")]
+    public async Task ThePythonSampleRuns(string root)
+    {
+        var program = Specification.Sample("Python Example: Create Entanglement", "python");
+
+        var first = await RunPythonAsync(program, root);
+        var second = await RunPythonAsync(program, root);
+
+        Assert.Matches(Created(), first);
+        Assert.Matches(Refused(), second);
+    }
+
+    [Theory]
+    [InlineData("/v3")]
+    [InlineData("/api/v3")]
+    public async Task TheEntanglementSamplesGetTheirDocumentedAnswers(string root)
+    {
+        var key = Header(Specification.Sample("API Key Authentication", "http"));
+        var headers = Specification.Sample("Create Entangled Pair", "http").Replace("Bearer {api_key}", key.Value, StringComparison.Ordinal);
+
+        var created = await SendAsync(HttpMethod.Post, root + "/quantum/entangle", headers, Specification.Sample("Create Entangled Pair", "json", 0));
+        Specification.Resembles(Specification.Sample("Create Entangled Pair", "json", 1), created.Expect(HttpStatusCode.OK).Json);
+
+        var request = Specification.Sample("List Entanglements", "http").Split('\n', 2);
+        var listed = await SendAsync(HttpMethod.Get, request[0].Split(' ')[1].Replace("/api/v3", root, StringComparison.Ordinal), request[1], null);
+        Specification.Resembles(Specification.Sample("List Entanglements", "json"), listed.Expect(HttpStatusCode.OK).Json);
+
+        var path = $"{root}/quantum/entangle/{created.Json.GetProperty("entanglement_id").GetString()}";
+        var found = await SendAsync(HttpMethod.Get, path, headers, null);
+        Specification.Resembles(
+            Specification.Sample("Get Entanglement Details", "json"), found.Expect(HttpStatusCode.OK).Json, "expires_at", "quantum_signature");
+
+        var dissolved = await SendAsync(HttpMethod.Delete, path + "?backup=true", headers, null);
+        Specification.Resembles(Specification.Sample("Dissolve Entanglement", "json"), dissolved.Expect(HttpStatusCode.OK).Json);
+    }
+
+    [Theory]
+    [InlineData("/v3")]
+    [InlineData("/api/v3")]
+    public async Task TheErrorSampleIsWhatAWeakEntanglementGets(string root)
+    {
+        var sample = Specification.Sample("Error Response Format", "json");
+        var body = Specification.Sample("Create Entangled Pair", "json", 0).Replace("0.9847", "0.42", StringComparison.Ordinal);
+
+        var answer = await SendAsync(HttpMethod.Post, root + "/quantum/entangle", Specification.Sample("API Key Authentication", "http"), body);
+
+        Specification.Resembles(sample, answer.Expect(HttpStatusCode.ServiceUnavailable).Json);
+        Assert.True(JsonElement.DeepEquals(JsonDocument.Parse(sample).RootElement.GetProperty("error").GetProperty("details"), answer.Details));
+    }
+
+    private async Task<Answer> SendAsync(HttpMethod method, string path, string headers, string? body)
+    {
+        using var request = new HttpRequestMessage(method, path);
+        if (body is not null)
+        {
+            request.Content = new StringContent(body, Encoding.UTF8, "application/json");
+        }
+
+        foreach (var (name, value) in headers.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(Header))
+        {
+            // The media type stands in the content's headers already.
+            _ = request.Headers.TryAddWithoutValidation(name, value);
+        }
+
+        using var response = await _host.Http.SendAsync(request);
+        return new Answer(response.StatusCode, await response.Content.ReadAsByteArrayAsync(), response.Headers, response.Content.Headers);
+    }
+
+    private static (string Name, string Value) Header(string line) => line.Trim().Split(": ", 2) is [var name, var value] ? (name, value) : throw new FormatException(line);
+
+    // Only the address differs from the text. Python must have the package "requests": the sample needs it.
+    private async Task<string> RunPythonAsync(string program, string root)
+    {
+        Assert.Contains(SpecifiedAddress, program, StringComparison.Ordinal);
+        var local = program.Replace(SpecifiedAddress, new Uri(_host.Http.BaseAddress!, root).AbsoluteUri, StringComparison.Ordinal);
+        using var python = Process.Start(new ProcessStartInfo("python3", ["-"])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            Environment = { ["NO_PROXY"] = "127.0.0.1" },
+        })!;
+        await python.StandardInput.WriteAsync(local);
+        python.StandardInput.Close();
+        var error = python.StandardError.ReadToEndAsync();
+        var said = await python.StandardOutput.ReadToEndAsync();
+        await python.WaitForExitAsync();
+        Assert.True(python.ExitCode == 0, await error);
+        return said;
+    }
+
+    [GeneratedRegex(@"\AEntanglement created: ent_[0-9a-f]{32}\nQuantum signature: qs_[0-9a-f]{32}\nLatency: \d+ns\n\z")]
+    private static partial Regex Created();
+
+    [GeneratedRegex(@"\AError: ALREADY_ENTANGLED\nMessage: .+\n\z")]
+    private static partial Regex Refused();
+}

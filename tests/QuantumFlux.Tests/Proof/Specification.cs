@@ -1,0 +1,79 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+
+namespace QuantumFlux.Tests.Proof;
+
+/// <summary>The specification's own text, and the samples in it.</summary>
+public static partial class Specification
+{
+    private static readonly string _text = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Samples", "quantumflux-api.md"));
+
+    /// <summary>A code block below a heading.</summary>
+    /// <param name="heading">The heading's text.</param>
+    /// <param name="language">What the block says it is.</param>
+    /// <param name="index">Which of the blocks in that language; 0 is the first.</param>
+    public static string Sample(string heading, string language, int index = 0)
+    {
+        var section = Headings().Split(_text).First(section => section.StartsWith(heading + '\n', StringComparison.Ordinal));
+        return Blocks().Matches(section).Where(block => block.Groups["language"].Value == language).ElementAt(index).Groups["code"].Value;
+    }
+
+    /// <summary>Holds an answer against a sample of it: the same fields in the same order and nesting, the same types, the same formats.</summary>
+    /// <param name="sample">The documented answer.</param>
+    /// <param name="answer">The real one.</param>
+    /// <param name="more">Fields that the answer may have beyond the documented ones, after them.</param>
+    public static void Resembles(string sample, JsonElement answer, params string[] more) =>
+        Resembles(JsonDocument.Parse(sample).RootElement, answer, "answer", more);
+
+    private static void Resembles(JsonElement sample, JsonElement answer, string path, string[] more)
+    {
+        Assert.True(Kind(sample) == Kind(answer), $"{path} is {answer}, and {sample} in the specification");
+        switch (sample.ValueKind)
+        {
+            case JsonValueKind.Object:
+                Assert.Equal(sample.EnumerateObject().Select(field => field.Name).Concat(more), answer.EnumerateObject().Select(field => field.Name));
+                foreach (var field in sample.EnumerateObject())
+                {
+                    Resembles(field.Value, answer.GetProperty(field.Name), $"{path}.{field.Name}", []);
+                }
+
+                break;
+            case JsonValueKind.Array:
+                Assert.NotEqual(0, answer.GetArrayLength());
+                foreach (var item in answer.EnumerateArray())
+                {
+                    Resembles(sample[0], item, $"{path}[]", []);
+                }
+
+                break;
+            case JsonValueKind.String:
+                Assert.Matches(Form(sample.GetString()!), answer.GetString());
+                break;
+        }
+    }
+
+    private static string Kind(JsonElement element) =>
+        element.ValueKind is JsonValueKind.True or JsonValueKind.False ? "Boolean" : element.ValueKind.ToString();
+
+    // Ids in the samples are not all hexadecimal, though the data models say that they are.
+    private static string Form(string sample) => sample switch
+    {
+        _ when Ids().Match(sample) is { Success: true } id => $"^{id.Groups["prefix"].Value}[0-9a-f]{{32}}$",
+        _ when Times().IsMatch(sample) => Times().ToString(),
+        _ when sample.EndsWith('%') => @"^\d{1,3}\.\d{3}%$",
+        _ when sample.StartsWith("https://", StringComparison.Ordinal) => "^https://",
+        _ => $"^{Regex.Escape(sample)}$",
+    };
+
+    [GeneratedRegex(@"^(?:#{1,6}) ", RegexOptions.Multiline)]
+    private static partial Regex Headings();
+
+    [GeneratedRegex(@"^```(?<language>\w+)\n(?<code>.*?)^```", RegexOptions.Multiline | RegexOptions.Singleline)]
+    private static partial Regex Blocks();
+
+    [GeneratedRegex("^(?<prefix>(ent|qs|bak|req)_)")]
+    private static partial Regex Ids();
+
+    [GeneratedRegex(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
+    private static partial Regex Times();
+}
