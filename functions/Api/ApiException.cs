@@ -35,6 +35,23 @@ public sealed class ApiException(int status, string code, string message, IReadO
     public static ApiException InvalidParameter(string name, string reason) =>
         InvalidParameters(new Dictionary<string, object?> { [name] = reason });
 
+    /// <summary>What the HTTP server found wrong with a request, with the status that it gave it.</summary>
+    public static ApiException Malformed(BadHttpRequestException exception) => new(
+        exception.StatusCode,
+        exception.StatusCode switch
+        {
+            StatusCodes.Status405MethodNotAllowed => "METHOD_NOT_ALLOWED",
+            StatusCodes.Status408RequestTimeout => "REQUEST_TIMEOUT",
+            StatusCodes.Status411LengthRequired => "LENGTH_REQUIRED",
+            StatusCodes.Status413PayloadTooLarge => "PAYLOAD_TOO_LARGE",
+            StatusCodes.Status414UriTooLong => "URI_TOO_LONG",
+            StatusCodes.Status431RequestHeaderFieldsTooLarge => "REQUEST_HEADERS_TOO_LARGE",
+            StatusCodes.Status505HttpVersionNotsupported => "HTTP_VERSION_NOT_SUPPORTED",
+            _ => "INVALID_PARAMETERS",
+        },
+        "The request is not valid HTTP",
+        new Dictionary<string, object?> { ["request"] = exception.Message });
+
     public static ApiException InvalidSignature() => new(
         StatusCodes.Status400BadRequest,
         "INVALID_QUANTUM_SIGNATURE",

@@ -131,11 +131,7 @@ public sealed partial class ApiGate(KeyStore keys, Telemetry telemetry, TimeProv
             case ApiException api:
                 return api;
             case BadHttpRequestException bad:
-                var code = bad.StatusCode == StatusCodes.Status413PayloadTooLarge ? "PAYLOAD_TOO_LARGE" : "INVALID_PARAMETERS";
-                return new ApiException(bad.StatusCode, code, "The request is not valid HTTP", new Dictionary<string, object?>
-                {
-                    ["request"] = bad.Message,
-                });
+                return ApiException.Malformed(bad);
             case StorageException { IsTransient: true } storage:
                 LogStorageUnavailable(storage, requestId, request.Method, request.Path);
                 return ApiException.Unavailable();

@@ -75,7 +75,10 @@ public sealed record FunctionRoute(string Name, string Template, Func<IServicePr
     /// <summary>Calls the function, which writes its own response.</summary>
     public Task InvokeAsync(IServiceProvider services, HttpRequest request, CancellationToken cancellationToken) => Call(services, request, cancellationToken);
 
-    internal bool IsMatch(string path, RouteValueDictionary values) => _matcher.TryMatch(new PathString(path), values);
+    // A path with an empty segment (//) matches no template by the router's rules; ours that takes everything takes that too.
+    internal bool IsMatch(string path, RouteValueDictionary values) => _matcher.TryMatch(new PathString(path), values) || IsCatchAll;
+
+    private bool IsCatchAll => _matcher.Template.Segments is [{ Parts: [{ IsCatchAll: true }] }];
 
     internal static FunctionRoute? TryCreate(string name, MethodInfo method)
     {

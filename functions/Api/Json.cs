@@ -55,7 +55,9 @@ public static class Json
             response.StatusCode = status;
             response.ContentType = "application/json; charset=utf-8";
             response.ContentLength = buffer.WrittenCount;
-            return HttpMethods.IsHead(httpContext.Request.Method)
+
+            // Methods are case-sensitive: the server takes "Head" for a method of its own, whose answer has a body.
+            return httpContext.Request.Method == HttpMethods.Head
                 ? Task.CompletedTask
                 : response.Body.WriteAsync(buffer.WrittenMemory, httpContext.RequestAborted).AsTask();
         }

@@ -201,14 +201,15 @@ public sealed partial class ObjectWriter(
         Func<Pair, ObjectHead, ObjectHead, (Pair Ended, IReadOnlyList<TableAction> Also)> end,
         CancellationToken cancellationToken)
     {
+        if (await FindAsync() is not { } pair)
+        {
+            return null;
+        }
+
+        // What was read before our turn came may be stale. The second attempt reads in our turn, when only other instances can interfere.
+        using var lane = await lanes.EnterAsync(tenant, [pair.SourceId, pair.TargetId], cancellationToken);
         for (var attempt = 0; attempt < AttemptsMax; attempt++)
         {
-            if (await objects.FindLivingPairsAsync(tenant, [pairId], cancellationToken) is not [{ } pair])
-            {
-                return null;
-            }
-
-            using var lane = await lanes.EnterAsync(tenant, [pair.SourceId, pair.TargetId], cancellationToken);
             var heads = await objects.FindForWriteAsync(tenant, [pair.SourceId, pair.TargetId], cancellationToken);
             var (ended, also) = end(pair, heads[0], heads[1]);
             ended = ended with { Statistics = ended.Statistics.With(ledger.Peek(tenant, pairId)) };
@@ -231,9 +232,17 @@ public sealed partial class ObjectWriter(
             }
 
             await Task.Delay(Backoff(attempt), time, cancellationToken);
+            if (await FindAsync() is not { } current)
+            {
+                return null;
+            }
+
+            pair = current;
         }
 
         throw ApiException.Unavailable();
+
+        async Task<Pair?> FindAsync() => (await objects.FindLivingPairsAsync(tenant, [pairId], cancellationToken))[0];
     }
 
     private Task<ObjectGraph> LoadAsync(string tenant, string origin, Pair? added, DateTimeOffset now, CancellationToken cancellationToken) =>

@@ -65,6 +65,8 @@ public sealed record LocalSettings(LocalFolders Folders, IConfigurationRoot Conf
                 [BootstrapKeySetting] = DevelopmentKey,
                 ["Logging:LogLevel:Default"] = "Information",
                 ["Logging:LogLevel:Microsoft"] = "Warning",
+                // ASP.NET would make a span for every request as long as it may log one; the gate makes its own. Kestrel still logs what the application throws.
+                ["Logging:LogLevel:Microsoft.AspNetCore.Hosting.Diagnostics"] = "None",
                 ["Logging:LogLevel:Azure"] = "Warning",
 
                 // It logs a failed start with a stack trace before the exception reaches Program, which has a sentence for it.

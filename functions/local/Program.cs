@@ -1,5 +1,6 @@
 using QuantumFlux.Local;
 
+LocalHost.RunOnSocketThreads();
 try
 {
     var settings = LocalSettings.Read(args);

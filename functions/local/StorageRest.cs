@@ -46,8 +46,8 @@ public sealed class StorageRest
                 MaxDelay = _retryDelayMax,
                 NetworkTimeout = tryTimeout,
             },
-            // Request logs would hold addresses with keys in them, and cost time when nobody reads them.
-            Diagnostics = { IsLoggingEnabled = false },
+            // Request logs would hold addresses with keys in them, and all of it costs time when nobody reads it.
+            Diagnostics = { IsLoggingEnabled = false, IsDistributedTracingEnabled = false, IsTelemetryEnabled = false },
         };
 
         _endpoint = endpoint.AbsoluteUri.TrimEnd('/');
@@ -171,6 +171,8 @@ public sealed class StorageRest
         AllowAutoRedirect = false,
         UseCookies = false,
         UseProxy = useProxy,
+        // No span of its own for each storage request, and no header for a trace that storage would not continue.
+        ActivityHeadersPropagator = null,
         MaxConnectionsPerServer = 64,
         ConnectTimeout = TimeSpan.FromSeconds(5),
         PooledConnectionIdleTimeout = idleTimeout,

@@ -44,11 +44,13 @@ public sealed class TestApp : IAsyncDisposable
     /// <param name="storage">Its storage; null means the tests' Azurite.</param>
     /// <param name="settings">Further settings.</param>
     /// <param name="adminKey">The key that opens it; null makes one up.</param>
+    /// <param name="configure">Changes the services last; null changes nothing.</param>
     public static async Task<TestApp> StartAsync(
         TimeProvider? time = null,
         StorageAccounts? storage = null,
         Dictionary<string, string?>? settings = null,
-        string? adminKey = null)
+        string? adminKey = null,
+        Action<IServiceCollection>? configure = null)
     {
         adminKey ??= ApiKey.NewSecret(KeyEnvironment.Live);
         var configuration = new ConfigurationBuilder()
@@ -73,6 +75,8 @@ public sealed class TestApp : IAsyncDisposable
             {
                 services.Replace(ServiceDescriptor.Singleton(time));
             }
+
+            configure?.Invoke(services);
         });
         await LocalHost.StartAsync(app);
         return new TestApp(app, requests, adminKey);

@@ -1,0 +1,249 @@
+using System.Globalization;
+using System.Text;
+
+namespace QuantumFlux.Tests.Api;
+
+/// <summary>Requests that nobody should send, made from a seed: each is wrong in one or several ways, and a few are only strange.</summary>
+/// <param name="key">A valid API key.</param>
+/// <param name="objectId">An object that exists.</param>
+/// <param name="entanglementId">An entanglement that exists.</param>
+public sealed class MalformedRequests(string key, string objectId, string entanglementId)
+{
+    private static readonly string[] _verbs =
+    [
+        "PATCH", "OPTIONS", "TRACE", "get", "Post", "hEAD", "QUERY", "PROPFIND", "M-SEARCH", "X", "GETT", "HEAD", "DELETE", "PUT",
+    ];
+
+    private static readonly string[] _ids =
+    [
+        "a", "-a", ".", "..", "...", "%2e%2e", "%2F", "a%2Fb", "a%5Cb", "%C3%A9", "%ED%A0%80", "%FF", "%E2%80%AE", "a%20b", "a+b", "%25", "%2500", "*", "'", "%27%20or%20%271", "{id}",
+        "~a", "a;b=c", "a:b", "a,b", "%0d%0aX:%20y", "%7F", "%F0%9F%98%80", "null", "undefined", "0", "versions", "uploads", "commit", "%EF%BC%91", "%", "%zz", "%u0041",
+        "ent_0123456789abcdef0123456789abcdef", "ent_", "ENT_0123456789ABCDEF0123456789ABCDEF", "bak_0123456789abcdef0123456789abcdef", "upl_0123456789abcdef0123456789abcdef", "key_0",
+    ];
+
+    private static readonly string[] _paths =
+    [
+        "", "/", "//", "/quantum", "/quantum/", "/quantum/nothing", "/quantum/objects/", "/quantum/entangle/", "/quantum/entangle//", "/auth", "/%61uth/keys", "/auth/keys/", "/auth/keys/a",
+        "/.well-known/x", "/\u00e9", "/favicon.ico", "/*", "*", "/?", "/#a", "/quantum/objects/%00", "/quantum/objects/a%00b", "/quantum/objects/a/b/c/d/e", "/quantum//objects", "/quantum\\objects",
+    ];
+
+    private static readonly string[] _values =
+    [
+        "", " ", "0", "-1", "1", "00", "+1", "1.0", "1e3", "1e309", "-1e309", "NaN", "Infinity", "9223372036854775807", "9223372036854775808", "99999999999999999999999999", "0x10", "1_000",
+        "%EF%BC%91%EF%BC%92", "%D9%A1", "true", "TRUE", "yes", "null", "[]", "{}", "%00", "%FF%FE", "%zz", "%", "%2", "&&", "=", "a%0Ab", "%E2%82", "2024-11-19T14:23:47.470Z",
+        "2024-11-19T14:23:47", "2024-02-30T00:00:00Z", "0000-00-00T00:00:00Z", "9999-12-31T23:59:59.9999999Z", "2024-11-19T25:00:00Z", "2024-11-19T14:23:47+99:99", "T", "-created_at", "active",
+        "0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00", "1969-12-31T23:59:59Z",
+    ];
+
+    private static readonly string[] _parameters =
+    [
+        "limit", "starting_after", "prefix", "version", "at", "anchor", "status", "min_strength", "page", "per_page", "sort", "graceful", "backup", "Limit", "limit[]", "__proto__", "a%00b", "",
+    ];
+
+    private static readonly string[] _json =
+    [
+        "null", "true", "0", "-0", "1e400", "-1e400", "1e-400", "0.1e", "01", "1.", ".5", "+1", "NaN", "Infinity", "\"\"", "\"text\"", "\"\\ud800\"", "\"\\udc00\\ud800\"", "\"\\u0000\"", "\"\\x\"",
+        "\"\ttab\"", "[]", "{}", "[[]]", "[1,2,3]", "[1,]", "{\"a\":1,}", "{\"a\"}", "{'a':1}", "{\"a\":1}{\"b\":2}", "// comment", "/* */{}", "99999999999999999999999999999999999999",
+        "[0]", "[8]", "[1,1]", "[1.5]", "[\"1\"]", "[null]", "[1,2,3,4,5,6,7,8]", "{\"bidirectional\":\"yes\"}", "{\"bidirectional\":null,\"x\":1}", "\"eternal\"", "\"temporal\"", "0.9847", "0.1", "1.0000001",
+        "\"2024-13-01\"", "{\"\":0}", "{\"\\ud800\":0}", "[\"read\",\"read\"]", "[\"root\"]", "\"free\"", "\"live\"", "\"src_4a7b9c3d2e1f5g8h4j6k7m9n0p2q3r5s\"",
+    ];
+
+    private static readonly string[] _members =
+    [
+        "source_id", "target_id", "entanglement_strength", "dimensional_pathway", "persistence", "options", "name", "environment", "tier", "scopes", "account_id", "key_id", "key",
+        "block_ids", "sha256", "content_type", "unknown", "", "__proto__", "Source_Id", "$where", "a.b", "\\u0073ource_id",
+    ];
+
+    private static readonly string[] _headers =
+    [
+        "If-Match", "If-None-Match", "If-Range", "If-Modified-Since", "If-Unmodified-Since", "Range", "X-Quantum-Signature", "X-Dimensional-Routing", "X-Client-Request-Id", "Content-Type",
+        "Content-Encoding", "Expect", "Accept", "Accept-Encoding", "Connection", "Upgrade", "Cookie", "X-Forwarded-For", "X-HTTP-Method-Override",
+        "QFlux-Token", "Authorization", "X-API-Key", "Idempotency-Key", "Date", "TE", "Trailer", "Content-MD5", "Content-Digest", "Repr-Digest", "Digest", "Last-Event-ID",
+    ];
+
+    private static readonly string[] _headerValues =
+    [
+        "", " ", "*", "\"\"", "\"a\"", "W/\"a\"", "w/\"a\"", "a", "\"a", "\"a\", \"b\"", "*, \"a\"", ",", ",,,", "\"a\",,\"b\"", "bytes=0-", "bytes=-", "bytes=-0", "bytes=-1", "bytes=5-1", "bytes=99999-",
+        "bytes=0-0,2-3", "bytes=0-99999999999999999999", "bytes=18446744073709551616-", "items=0-1", "bytes", "bytes=a-b", "bytes = 0 - 1", "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 99 Foo 2015 07:28:00 GMT",
+        "2015-10-21", "0", "-1", "1e9", "application/json", "application/json; charset=utf-16", "application/json; charset=\"utf-8\"", "application/json; charset=", "application/json;;;", "APPLICATION/JSON",
+        "text/plain", "multipart/form-data", "application/vnd.x+json", "application", "/", "a/b; c=\"", "application/json, text/plain", "gzip", "identity", "br, gzip", "chunked", "gzip, chunked", "100-continue",
+        "200-ok", "close", "keep-alive, Upgrade", "h2c", "websocket", "enabled", "disabled", "maybe", "qs_00000000000000000000000000000000", "Bearer", "Bearer ", "Bearer x", "Basic eDp5", "bearer  x  y", "null",
+        "\t", "a\tb", "sha-256=:AA==:", "sha-256=:!!:", "localhost", "[::1", "a b", "evil.example:99999", "()<>@,;:\\\"/[]?={}",
+    ];
+
+    /// <summary>The bytes of a request.</summary>
+    public byte[] Make(Random random)
+    {
+        var request = new List<byte>(Head(random, out var body));
+        request.AddRange(body);
+        return random.Next(8) == 0 ? Mutate(random, [.. request]) : [.. request];
+    }
+
+    private byte[] Head(Random random, out byte[] body)
+    {
+        var (verb, path) = Operation(random);
+        var target = Root(random) + path + (random.Next(3) == 0 ? "?" + Query(random) : "");
+        body = verb is "PUT" or "POST" or "PATCH" || random.Next(10) == 0 ? Body(random) : [];
+
+        var head = new StringBuilder($"{verb} {target} HTTP/1.1\r\nHost: localhost\r\n");
+        AddKey(random, head);
+        if (body.Length > 0 || random.Next(2) == 0)
+        {
+            head.Append(CultureInfo.InvariantCulture, $"Content-Length: {body.Length}\r\n");
+        }
+
+        if (random.Next(8) > 0)
+        {
+            head.Append("Content-Type: application/json\r\n");
+        }
+
+        for (var count = random.Next(4); count > 0; count--)
+        {
+            head.Append(CultureInfo.InvariantCulture, $"{HeaderName(random)}: {HeaderValue(random)}\r\n");
+        }
+
+        return Encoding.Latin1.GetBytes(head.Append("\r\n").ToString());
+    }
+
+    private static string Root(Random random) => random.Next(12) == 0
+        ? Pick(random, ["/api/v2", "/v2", "/api", "", "/API/V3", "//api//v3", "/api/v3/.", "/api/../api/v3", "http://localhost/v3", "http://evil.example/api/v3", "/%61pi/v3", "/v3/v3", "/api/v3%2F"])
+        : Pick(random, ["/api/v3", "/v3"]);
+
+    private (string Verb, string Path) Operation(Random random)
+    {
+        var id = random.Next(8) switch
+        {
+            0 or 1 or 2 => objectId,
+            3 => entanglementId,
+            4 when random.Next(6) == 0 => new string('a', random.Next(8_000)),
+            _ => Pick(random, _ids),
+        };
+        var (verb, path) = random.Next(18) switch
+        {
+            0 => ("POST", "/auth/keys"),
+            1 => ("GET", "/auth/keys"),
+            2 => ("POST", "/auth/revoke"),
+            3 => ("GET", "/quantum/objects"),
+            4 or 5 => ("PUT", $"/quantum/objects/{id}"),
+            6 => ("GET", $"/quantum/objects/{id}"),
+            7 => (Pick(random, ["HEAD", "DELETE"]), $"/quantum/objects/{id}"),
+            8 => ("GET", $"/quantum/objects/{id}/versions"),
+            9 => ("POST", $"/quantum/objects/{id}/uploads"),
+            10 => ("POST", $"/quantum/objects/{id}/uploads/{Pick(random, _ids)}/commit"),
+            11 => ("POST", $"/quantum/objects/{id}/{Pick(random, _ids)}/{Pick(random, _ids)}"),
+            12 or 13 => ("POST", "/quantum/entangle"),
+            14 => ("GET", "/quantum/entangle"),
+            15 => (Pick(random, ["GET", "DELETE"]), $"/quantum/entangle/{(random.Next(2) == 0 ? entanglementId : id)}"),
+            16 => ("GET", $"/quantum/backups/{id}/{Pick(random, _ids)}"),
+            _ => ("GET", Pick(random, _paths)),
+        };
+        return (random.Next(10) == 0 ? Pick(random, _verbs) : verb, path);
+    }
+
+    private static string Query(Random random) => string.Join('&', Enumerable.Range(0, 1 + random.Next(3)).Select(_ =>
+    {
+        var value = random.Next(30) == 0 ? new string('9', random.Next(6_000)) : Pick(random, _values);
+        return random.Next(12) == 0 ? value : $"{Pick(random, _parameters)}={value}";
+    }));
+
+    private void AddKey(Random random, StringBuilder head) => head.Append(random.Next(24) switch
+    {
+        0 => "",
+        1 => $"X-API-Key: {key}\r\n",
+        2 => $"Authorization: bearer {key}\r\n",
+        3 => $"QFlux-Token: {key}\r\n",
+        4 => $"QFlux-Token: Bearer {key}\r\nQFlux-Token: Bearer {key}\r\n",
+        5 => $"QFlux-Token: Bearer {key[..^1]}\r\n",
+        6 => $"QFlux-Token: Bearer {key.ToUpperInvariant()}\r\n",
+        7 => $"X-API-Key: {new string('k', random.Next(9_000))}\r\n",
+        _ => $"QFlux-Token: Bearer {key}\r\n",
+    });
+
+    private static string HeaderName(Random random) => random.Next(200) switch
+    {
+        0 => "Bad Header",
+        1 => "",
+        2 => "X-\u00e9",
+        3 => "Content-Length",
+        4 => "Transfer-Encoding",
+        5 => "Host",
+        6 or 7 => new string('x', random.Next(3_000)),
+        _ => Pick(random, _headers),
+    };
+
+    private static string HeaderValue(Random random) => random.Next(120) switch
+    {
+        0 => new string(',', random.Next(5_000)),
+        1 => string.Join(", ", Enumerable.Repeat("\"a\"", random.Next(3_000))),
+        2 => "bytes=" + string.Join(',', Enumerable.Range(0, random.Next(2_000)).Select(from => $"{from}-{from}")),
+        3 => new string('z', random.Next(90_000)),
+        4 => "a\0b",
+        5 => "a\rb",
+        6 => "\u00e9\u00ff",
+        _ => Pick(random, _headerValues),
+    };
+
+    private static byte[] Body(Random random) => random.Next(24) switch
+    {
+        0 => [],
+        1 => Encoding.Unicode.GetBytes(Json(random)),
+        2 => [0xEF, 0xBB, 0xBF, .. Encoding.UTF8.GetBytes(Json(random))],
+        3 => [0xFF, 0xFE, .. Encoding.Unicode.GetBytes(Json(random))],
+        4 => [.. Encoding.UTF8.GetBytes("{\"name\":\""), 0xC0, 0xAF, 0xED, 0xA0, 0x80, 0xFF, .. Encoding.UTF8.GetBytes("\"}")],
+        5 => Encoding.UTF8.GetBytes(new string('[', random.Next(100_000))),
+        6 => Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("{\"a\":", random.Next(20_000)))),
+        7 => Encoding.UTF8.GetBytes("{\"options\":" + new string('[', random.Next(10, 80)) + new string(']', 80) + "}"),
+        8 => Encoding.UTF8.GetBytes($"{{\"entanglement_strength\":{new string('9', random.Next(40_000))}}}"),
+        9 => Encoding.UTF8.GetBytes($"{{\"name\":\"{new string('n', random.Next(80_000))}\"}}"),
+        10 => Enumerable.Range(0, random.Next(2_000)).Select(_ => (byte)random.Next(256)).ToArray(),
+        11 => new byte[random.Next(2_000)],
+        12 => Encoding.UTF8.GetBytes("{" + string.Join(',', Enumerable.Range(0, random.Next(5_000)).Select(index => $"\"m{index}\":0")) + "}"),
+        13 => Encoding.UTF8.GetBytes(Pick(random, _json)),
+        14 => Encoding.UTF8.GetBytes($"{{\"block_ids\":[{string.Join(',', Enumerable.Repeat(Pick(random, _json), random.Next(4_000)))}]}}"),
+        _ => Encoding.UTF8.GetBytes(Json(random)),
+    };
+
+    // Half of the members as they should be, so that a request gets beyond its first fault.
+    private static string Json(Random random)
+    {
+        var members = new List<string>();
+        if (random.Next(2) == 0)
+        {
+            members.Add("\"source_id\":\"a\",\"target_id\":\"b\",\"entanglement_strength\":0.9");
+        }
+
+        for (var count = random.Next(5); count > 0; count--)
+        {
+            members.Add($"\"{Pick(random, _members)}\":{Pick(random, _json)}");
+        }
+
+        return $"{{{string.Join(',', members)}}}";
+    }
+
+    private static byte[] Mutate(Random random, byte[] request)
+    {
+        for (var count = 1 + random.Next(3); count > 0 && request.Length > 0; count--)
+        {
+            var at = random.Next(Math.Min(request.Length, 600));
+            switch (random.Next(4))
+            {
+                case 0:
+                    request[at] ^= (byte)(1 << random.Next(8));
+                    break;
+                case 1:
+                    request[at] = (byte)random.Next(256);
+                    break;
+                case 2:
+                    request = [.. request[..at], .. request[(at + 1)..]];
+                    break;
+                default:
+                    request = [.. request[..at], request[at], .. request[at..]];
+                    break;
+            }
+        }
+
+        return request;
+    }
+
+    private static string Pick(Random random, string[] from) => from[random.Next(from.Length)];
+}
