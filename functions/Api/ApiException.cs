@@ -118,7 +118,7 @@ public sealed class ApiException(int status, string code, string message, IReadO
         StatusCodes.Status413PayloadTooLarge,
         "PAYLOAD_TOO_LARGE",
         $"The content is larger than {limitBytes} bytes",
-        new Dictionary<string, object?> { ["limit_bytes"] = limitBytes });
+        new Dictionary<string, object?> { ["body"] = "is too large", ["limit_bytes"] = limitBytes });
 
     public static ApiException UnsupportedMediaType(string header, string reason) => new(
         StatusCodes.Status415UnsupportedMediaType,

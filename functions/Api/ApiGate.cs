@@ -20,6 +20,9 @@ public sealed partial class ApiGate(KeyStore keys, Telemetry telemetry, TimeProv
 
     private const int ClientRequestIdMax = 128;
 
+    private static readonly string[] _contentHeaders =
+        ["Content-Length", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified", "Repr-Digest", "X-Object-Version"];
+
     /// <summary>Runs a handler for an authenticated caller.</summary>
     /// <param name="request">The request.</param>
     /// <param name="route">The function's route template, for telemetry.</param>
@@ -57,14 +60,20 @@ public sealed partial class ApiGate(KeyStore keys, Telemetry telemetry, TimeProv
         {
             await (await handler(requestId)).ExecuteAsync(context);
         }
-        catch (Exception) when (cancellationToken.IsCancellationRequested || context.RequestAborted.IsCancellationRequested)
+        catch (Exception) when (context.RequestAborted.IsCancellationRequested)
         {
-            // The client left. Nobody reads an answer, and it is not an error.
+            // The client left. Nobody reads an answer, and it is not an error; the status, nginx's for it, is for telemetry.
             code = "CLIENT_CLOSED_REQUEST";
+            if (!context.Response.HasStarted)
+            {
+                context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
+            }
         }
         catch (Exception exception)
         {
-            var error = Translate(exception, request, requestId);
+            // The host stops, or its time for the request is up: the client is still there and must not take silence for success.
+            var isStopped = exception is OperationCanceledException && cancellationToken.IsCancellationRequested;
+            var error = isStopped ? ApiException.Unavailable() : Translate(exception, request, requestId);
             code = error.Code;
             activity?.SetStatus(error.Status >= 500 ? ActivityStatusCode.Error : ActivityStatusCode.Unset, error.Code);
             await AnswerAsync(context, error, requestId);
@@ -150,11 +159,13 @@ public sealed partial class ApiGate(KeyStore keys, Telemetry telemetry, TimeProv
             return;
         }
 
+        // What was said of content that is not sent does not hold for the error.
         var headers = context.Response.Headers;
-        headers.Remove("Content-Length");
-        headers.Remove("Content-Range");
-        headers.Remove("ETag");
-        headers.Remove("Last-Modified");
+        foreach (var name in _contentHeaders)
+        {
+            headers.Remove(name);
+        }
+
         headers["X-Error-Code"] = error.Code;
         headers.CacheControl = "no-store";
         if (error.Status == StatusCodes.Status401Unauthorized)
