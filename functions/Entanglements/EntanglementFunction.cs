@@ -59,9 +59,9 @@ public sealed class EntanglementFunction(
         void Check(ObjectGraph graph)
         {
             var (source, target) = (graph.Head(pair.SourceId), graph.Head(pair.TargetId));
-            if (!caller.IsSandbox && (source.RowETag is null || target.RowETag is null))
+            if (!caller.IsSandbox && (!source.Exists || !target.Exists))
             {
-                throw ApiException.NotFound(source.RowETag is null ? "source_id" : "target_id", "object");
+                throw ApiException.NotFound(!source.Exists ? "source_id" : "target_id", "object");
             }
 
             if (source.Links.FirstOrDefault(link => IsSamePair(link, pair)) is { } same)
@@ -207,11 +207,12 @@ public sealed class EntanglementFunction(
                 new EntangledObjectView(pair.TargetId, ObjectView.Dataset, pair.SyncedBytes, synced));
         }
 
-        var heads = await objects.FindAsync(tenant, [pair.SourceId, pair.TargetId], cancellationToken);
+        var heads = await objects.FindForWriteAsync(tenant, [pair.SourceId, pair.TargetId], cancellationToken);
         return (View(pair.SourceId, heads[0]), View(pair.TargetId, heads[1]));
 
-        static EntangledObjectView View(string id, ObjectHead? head) =>
-            new(id, ObjectView.Dataset, head?.Current.Content.SizeBytes, head?.Current.WrittenAt);
+        static EntangledObjectView View(string id, ObjectHead head) => head.Exists
+            ? new(id, ObjectView.Dataset, head.Current.Content.SizeBytes, head.Current.WrittenAt)
+            : new(id, ObjectView.Dataset, null, null);
     }
 
     private bool IsSamePair(Link link, Pair pair) =>

@@ -70,8 +70,8 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
         string accountId, string? after, int limit, CancellationToken cancellationToken)
     {
         var query = new TableQuery(AccountPartition(accountId), after is null ? "" : Cursor.After(TableKey.Escape(after)), null, limit + 1);
-        var page = await _tables.QueryAsync(Table, query, cancellationToken);
-        return ([.. page.Rows.Take(limit).Select(Parse)], page.Rows.Count > limit || page.Continuation is not null);
+        var rows = await _tables.FirstAsync(Table, query, cancellationToken);
+        return ([.. rows.Take(limit).Select(Parse)], rows.Count > limit);
     }
 
     /// <summary>Revokes a key by its id, or does nothing when it is revoked already.</summary>

@@ -298,16 +298,7 @@ public sealed partial class ContentStore(StorageAccounts storage, Dimensions dim
 
             while (length > 0)
             {
-                int count;
-                try
-                {
-                    count = await blob.Stream.ReadAsync(buffer.AsMemory(0, (int)Math.Min(buffer.Length, length)), cancellationToken);
-                }
-                catch (IOException exception)
-                {
-                    throw new StorageException("The content broke off.", 0, null, exception);
-                }
-
+                var count = await blob.Stream.ReadAsync(buffer.AsMemory(0, (int)Math.Min(buffer.Length, length)), cancellationToken);
                 if (count == 0)
                 {
                     return false;

@@ -98,12 +98,12 @@ public sealed class ObjectGraph(string origin, IReadOnlyDictionary<string, Objec
     /// <param name="origin">The object that is written.</param>
     /// <param name="added">An entanglement to follow although no object knows it yet; null means none.</param>
     /// <param name="now">The moment: expired entanglements carry nothing.</param>
-    /// <param name="find">Reads heads, in the order of the given ids, in parallel; null for an object that does not exist.</param>
+    /// <param name="find">Reads heads, in the order of the given ids, in parallel; also of objects that do not exist.</param>
     public static async Task<ObjectGraph> LoadAsync(
         string origin,
         Pair? added,
         DateTimeOffset now,
-        Func<IReadOnlyList<string>, Task<IReadOnlyList<ObjectHead?>>> find)
+        Func<IReadOnlyList<string>, Task<IReadOnlyList<ObjectHead>>> find)
     {
         // An added pair's target is read together with its source: they are known from the start, and this saves a round trip.
         var heads = await FindAsync(added is null ? [origin] : [origin, added.TargetId], find);
@@ -113,7 +113,7 @@ public sealed class ObjectGraph(string origin, IReadOnlyDictionary<string, Objec
     /// <summary>Follows the entanglements from wherever a write under way has got to.</summary>
     /// <returns>The objects that it has moved, as origins, and all that it is still to move; null when newer writes have overtaken it everywhere.</returns>
     public static async Task<ObjectGraph?> LoadAsync(
-        WriteUnderWay write, DateTimeOffset now, Func<IReadOnlyList<string>, Task<IReadOnlyList<ObjectHead?>>> find)
+        WriteUnderWay write, DateTimeOffset now, Func<IReadOnlyList<string>, Task<IReadOnlyList<ObjectHead>>> find)
     {
         var heads = await FindAsync(write.ObjectIds, find);
         var moved = write.ObjectIds
@@ -127,7 +127,7 @@ public sealed class ObjectGraph(string origin, IReadOnlyDictionary<string, Objec
         Dictionary<string, ObjectHead> heads,
         Pair? added,
         DateTimeOffset now,
-        Func<IReadOnlyList<string>, Task<IReadOnlyList<ObjectHead?>>> find)
+        Func<IReadOnlyList<string>, Task<IReadOnlyList<ObjectHead>>> find)
     {
         var steps = new List<Step>();
         List<Step> level = [.. origins.Select(id => new Step(id, null))];
@@ -151,10 +151,10 @@ public sealed class ObjectGraph(string origin, IReadOnlyDictionary<string, Objec
     }
 
     private static async Task<Dictionary<string, ObjectHead>> FindAsync(
-        IReadOnlyList<string> ids, Func<IReadOnlyList<string>, Task<IReadOnlyList<ObjectHead?>>> find) =>
+        IReadOnlyList<string> ids, Func<IReadOnlyList<string>, Task<IReadOnlyList<ObjectHead>>> find) =>
         ids.Count == 0
             ? []
-            : ids.Zip(await find(ids)).ToDictionary(found => found.First, found => found.Second ?? ObjectHead.Unwritten(found.First), StringComparer.Ordinal);
+            : ids.Zip(await find(ids)).ToDictionary(found => found.First, found => found.Second, StringComparer.Ordinal);
 
     private static IEnumerable<Link> LinksOf(Pair? added, string objectId) =>
         added is not null && (objectId == added.SourceId || objectId == added.TargetId) ? [added.LinkOf(objectId)] : [];

@@ -60,8 +60,11 @@ public static class ObjectRows
         row.Large("Links") is { } links ? [.. JsonSerializer.Deserialize<StoredLink[]>(links)!.Select(link => link.ToLink())] : [],
         row.ETag);
 
-    public static TableRow VersionRow(string tenant, ObjectVersion version) =>
-        Fill(new TableRow(tenant, VersionKey(version.ObjectId, version.Version)), version);
+    public static TableRow VersionRow(string tenant, ObjectVersion version, long firstVersion) =>
+        Fill(new TableRow(tenant, VersionKey(version.ObjectId, version.Version)), version).Set("FirstVersion", firstVersion);
+
+    /// <summary>Whether a version's row is of the object that a head is about.</summary>
+    public static bool IsVersionOf(TableRow row, long firstVersion) => row.Whole("FirstVersion") == firstVersion;
 
     public static ObjectVersion ParseVersion(TableRow row, string objectId) => new(
         objectId,

@@ -17,9 +17,10 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
             ? ObjectRows.ParseHead(row)
             : null;
 
-    /// <summary>The heads of several objects, in the order of the ids; null where there is none. One storage request each, some at once.</summary>
-    public Task<IReadOnlyList<ObjectHead?>> FindAsync(string tenant, IReadOnlyList<string> objectIds, CancellationToken cancellationToken) =>
-        FindEachAsync(objectIds, id => FindAsync(tenant, id, cancellationToken));
+    /// <summary>The heads of several objects as a write needs them, in the order of the ids. One storage request each, some at once.</summary>
+    /// <returns>The heads; <see cref="ObjectHead.Unwritten"/> for an object that does not exist.</returns>
+    public Task<IReadOnlyList<ObjectHead>> FindForWriteAsync(string tenant, IReadOnlyList<string> objectIds, CancellationToken cancellationToken) =>
+        FindEachAsync(objectIds, async id => await FindAsync(tenant, id, cancellationToken) ?? ObjectHead.Unwritten(id));
 
     /// <summary>An older version by its number. Two storage requests at once.</summary>
     /// <returns>The version, or null when the object does not exist or never had it.</returns>
@@ -28,7 +29,9 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
         var head = FindAsync(tenant, objectId, cancellationToken);
         var row = _tables.GetAsync(ObjectRows.Table, tenant, ObjectRows.VersionKey(objectId, version), null, cancellationToken);
         await Task.WhenAll(head, row);
-        return Existing(await head, await row is { } found ? ObjectRows.ParseVersion(found, objectId) : null);
+        return await head is { } existing && await row is { } found && ObjectRows.IsVersionOf(found, existing.FirstVersion)
+            ? ObjectRows.ParseVersion(found, objectId)
+            : null;
     }
 
     /// <summary>The version that was current at a moment. Two storage requests at once.</summary>
@@ -40,13 +43,29 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
             return null;
         }
 
-        var head = FindAsync(tenant, objectId, cancellationToken);
-        var page = _tables.QueryAsync(
-            ObjectRows.Table,
-            new TableQuery(tenant, ObjectRows.VersionKey(objectId, VersionNumber.At(moment)), ObjectRows.VersionsBefore(objectId), 1),
-            cancellationToken);
-        await Task.WhenAll(head, page);
-        return Existing(await head, (await page).Rows is [var found] ? ObjectRows.ParseVersion(found, objectId) : null);
+        var find = FindAsync(tenant, objectId, cancellationToken);
+        var query = new TableQuery(tenant, ObjectRows.VersionKey(objectId, VersionNumber.At(moment)), ObjectRows.VersionsBefore(objectId), 1);
+        var ask = _tables.FirstAsync(ObjectRows.Table, query, cancellationToken);
+        await Task.WhenAll(find, ask);
+        var rows = await ask;
+        if (await find is not { } head)
+        {
+            return null;
+        }
+
+        // The first one is the one, unless versions of a deleted object of the same name still lie before it.
+        while (rows.Count > 0)
+        {
+            if (rows.FirstOrDefault(row => ObjectRows.IsVersionOf(row, head.FirstVersion)) is { } found)
+            {
+                return ObjectRows.ParseVersion(found, objectId);
+            }
+
+            query = query with { From = Cursor.After(rows[^1].Key), Limit = ITables.PageRowsMax };
+            rows = await _tables.FirstAsync(ObjectRows.Table, query, cancellationToken);
+        }
+
+        return null;
     }
 
     /// <summary>A page of objects in the order of their ids. One storage request.</summary>
@@ -85,11 +104,7 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
         }
 
         var (rows, hasMore) = await page;
-        var versions = rows
-            .Select(row => ObjectRows.ParseVersion(row, objectId))
-            .Where(found => Existing(head, found) is not null)
-            .ToList();
-        return (versions, hasMore && versions.Count == rows.Count);
+        return ([.. rows.Where(row => ObjectRows.IsVersionOf(row, head.FirstVersion)).Select(row => ObjectRows.ParseVersion(row, objectId))], hasMore);
     }
 
     /// <summary>Removes an object with all its versions. Content that nothing else points to is left for clean-up.</summary>
@@ -108,21 +123,19 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
             }
 
             check(head);
-            var newest = head.Current.Version;
             var removal = TableAction.Delete(tenant, ObjectRows.HeadKey(objectId), head.RowETag!);
-            var versions = await VersionKeysAsync(tenant, objectId, newest, ITables.TransactionRowsMax - 1, cancellationToken);
+            var item = WorkItem.ForDeletion(objectId, head.FirstVersion, head.Current.Version);
+            var versions = await VersionsToRemoveAsync(tenant, item, ITables.TransactionRowsMax - 1, cancellationToken);
             if (versions.Count < ITables.TransactionRowsMax - 1)
             {
-                var deletions = versions.Select(key => TableAction.Delete(tenant, key, "*"));
-                if ((await _tables.WriteAsync(ObjectRows.Table, [removal, .. deletions], cancellationToken)).IsDone)
+                if ((await _tables.WriteAsync(ObjectRows.Table, [removal, .. versions], cancellationToken)).IsDone)
                 {
                     return true;
                 }
             }
             else
             {
-                // Too many for one transaction: with the head all of them are out of sight, and what is left to do is on record.
-                var item = WorkItem.ForDeletion(objectId, newest);
+                // Too many for one transaction: without the head all of them are out of sight, and what is left to do is on record.
                 await work.AnnounceAsync(tenant, cancellationToken);
                 if ((await _tables.WriteAsync(ObjectRows.Table, [removal, TableAction.Upsert(item.ToRow(tenant))], cancellationToken)).IsDone)
                 {
@@ -147,12 +160,10 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
     /// <summary>Removes the versions of a deleted object.</summary>
     public async Task FinishDeletionAsync(string tenant, WorkItem item, CancellationToken cancellationToken)
     {
-        while (await VersionKeysAsync(tenant, item.ObjectId!, item.Version, ITables.TransactionRowsMax, cancellationToken) is { Count: > 0 } keys)
+        while (await VersionsToRemoveAsync(tenant, item, ITables.TransactionRowsMax, cancellationToken) is { Count: > 0 } versions)
         {
             // Another instance may be at the same work: rows that are gone already are no harm, but they refuse the whole transaction.
-            var result = await _tables.WriteAsync(
-                ObjectRows.Table, [.. keys.Select(key => TableAction.Delete(tenant, key, "*"))], cancellationToken);
-            if (!result.IsDone)
+            if (!(await _tables.WriteAsync(ObjectRows.Table, versions, cancellationToken)).IsDone)
             {
                 return;
             }
@@ -203,12 +214,8 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
 
     /// <summary>The writes that have not reached every object they must move. One storage request: they are few, and soon over.</summary>
     public async Task<IReadOnlyList<WriteUnderWay>> ListUnderWayAsync(string tenant, CancellationToken cancellationToken) =>
-        [.. (await _tables.QueryAsync(ObjectRows.Table, new TableQuery(tenant, ObjectRows.UnderWayFrom, ObjectRows.UnderWayBefore), cancellationToken))
-            .Rows.Select(ObjectRows.ParseUnderWay)];
-
-    // Versions of a deleted object of the same name may wait for their removal: they are not this object's.
-    private static ObjectVersion? Existing(ObjectHead? head, ObjectVersion? version) =>
-        head is not null && version?.Version >= head.FirstVersion ? version : null;
+        [.. (await _tables.FirstAsync(ObjectRows.Table, new TableQuery(tenant, ObjectRows.UnderWayFrom, ObjectRows.UnderWayBefore), cancellationToken))
+            .Select(ObjectRows.ParseUnderWay)];
 
     private async Task<Pair?> FindLivingPairAsync(string tenant, string pairId, CancellationToken cancellationToken) =>
         await _tables.GetAsync(ObjectRows.Table, tenant, ObjectRows.PairKey(pairId), null, cancellationToken) is { } row
@@ -217,21 +224,36 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
 
     private async Task<(IReadOnlyList<TableRow> Rows, bool HasMore)> PageAsync(TableQuery query, int limit, CancellationToken cancellationToken)
     {
-        var page = await _tables.QueryAsync(ObjectRows.Table, query, cancellationToken);
-        return ([.. page.Rows.Take(limit)], page.Rows.Count > limit || page.Continuation is not null);
+        var rows = await _tables.FirstAsync(ObjectRows.Table, query with { Limit = limit + 1 }, cancellationToken);
+        return ([.. rows.Take(limit)], rows.Count > limit);
     }
 
-    private async Task<List<string>> VersionKeysAsync(string tenant, string objectId, long newest, int limit, CancellationToken cancellationToken)
+    // The first versions of a deleted object, newest first. Those of another object of the same name, which may lie between them, are passed over.
+    private async Task<List<TableAction>> VersionsToRemoveAsync(string tenant, WorkItem item, int limit, CancellationToken cancellationToken)
     {
+        var removals = new List<TableAction>();
         var query = new TableQuery(
-            tenant, ObjectRows.VersionKey(objectId, newest), ObjectRows.VersionsBefore(objectId), limit, ["Version"]);
-        return [.. (await _tables.QueryAsync(ObjectRows.Table, query, cancellationToken)).Rows.Select(row => row.Key)];
+            tenant,
+            ObjectRows.VersionKey(item.ObjectId!, item.Version),
+            ObjectRows.VersionsBefore(item.ObjectId!),
+            Columns: ["FirstVersion"]);
+        do
+        {
+            var page = await _tables.QueryAsync(ObjectRows.Table, query with { Limit = limit }, cancellationToken);
+            removals.AddRange(page.Rows
+                .Where(row => ObjectRows.IsVersionOf(row, item.FirstVersion))
+                .Take(limit - removals.Count)
+                .Select(row => TableAction.Delete(tenant, row.Key, row.ETag!)));
+            query = query with { Continuation = page.Continuation };
+        }
+        while (query.Continuation is not null && removals.Count < limit);
+
+        return removals;
     }
 
-    private static async Task<IReadOnlyList<T?>> FindEachAsync<T>(IReadOnlyList<string> ids, Func<string, Task<T?>> find)
-        where T : class
+    private static async Task<IReadOnlyList<T>> FindEachAsync<T>(IReadOnlyList<string> ids, Func<string, Task<T>> find)
     {
-        var found = new List<T?>(ids.Count);
+        var found = new List<T>(ids.Count);
         foreach (var some in ids.Chunk(ReadsAtOnceMax))
         {
             found.AddRange(await Task.WhenAll(some.Select(find)));

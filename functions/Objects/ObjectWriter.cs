@@ -104,7 +104,7 @@ public sealed partial class ObjectWriter(
         {
             // Without a graph it was overtaken: newer writes cover all that this one would have reached.
             var now = time.GetUtcNow();
-            var graph = await ObjectGraph.LoadAsync(write, now, ids => objects.FindAsync(tenant, ids, cancellationToken));
+            var graph = await ObjectGraph.LoadAsync(write, now, ids => objects.FindForWriteAsync(tenant, ids, cancellationToken));
             var moved = graph?.Steps.Select(step => step.ObjectId).Where(id => graph.Head(id).Current.Version >= write.Version).ToHashSet(StringComparer.Ordinal);
             if (graph is null || await MoveRestAsync(tenant, graph, moved!, graph.Origin.Current, now, cancellationToken))
             {
@@ -183,8 +183,8 @@ public sealed partial class ObjectWriter(
 
         return new Changed(
             origin,
-            graph.Origin.RowETag is null,
-            graph.Origin.RowETag is null ? version : graph.Origin.FirstVersion,
+            !graph.Origin.Exists,
+            graph.Origin.Exists ? graph.Origin.FirstVersion : version,
             [.. graph.Steps.Skip(1).Select(step => step.ObjectId).Where(moved.Contains)],
             latency.Value);
     }
@@ -210,12 +210,10 @@ public sealed partial class ObjectWriter(
         using var lane = await lanes.EnterAsync(tenant, [pair.SourceId, pair.TargetId], cancellationToken);
         for (var attempt = 0; attempt < AttemptsMax; attempt++)
         {
-            var heads = await objects.FindAsync(tenant, [pair.SourceId, pair.TargetId], cancellationToken);
-            var (source, target) = (heads[0] ?? ObjectHead.Unwritten(pair.SourceId), heads[1] ?? ObjectHead.Unwritten(pair.TargetId));
-            var (ended, also) = end(pair, source, target);
+            var heads = await objects.FindForWriteAsync(tenant, [pair.SourceId, pair.TargetId], cancellationToken);
+            var (ended, also) = end(pair, heads[0], heads[1]);
             ended = ended with { Statistics = ended.Statistics.With(ledger.Peek(tenant, pairId)) };
             var unlinked = heads
-                .OfType<ObjectHead>()
                 .Where(head => head.Links.Any(link => link.PairId == pairId))
                 .Select(head => Put(tenant, head with { Links = [.. head.Links.Where(link => link.PairId != pairId)] }));
             var result = await _tables.WriteAsync(
@@ -248,7 +246,7 @@ public sealed partial class ObjectWriter(
     }
 
     private Task<ObjectGraph> LoadAsync(string tenant, string origin, Pair? added, DateTimeOffset now, CancellationToken cancellationToken) =>
-        ObjectGraph.LoadAsync(origin, added, now, ids => objects.FindAsync(tenant, ids, cancellationToken));
+        ObjectGraph.LoadAsync(origin, added, now, ids => objects.FindForWriteAsync(tenant, ids, cancellationToken));
 
     // An object's links lie in its row, and every write to it writes them again.
     private static void RefuseTooManyLinks(ObjectGraph graph, Pair? added, DateTimeOffset now)
@@ -270,11 +268,11 @@ public sealed partial class ObjectWriter(
         var actions = new List<TableAction> { TableAction.Insert(ObjectRows.PairRow(tenant, pair)) };
         foreach (var head in new[] { graph.Head(pair.SourceId), graph.Head(pair.TargetId) })
         {
-            var version = head.RowETag is null ? head.Current with { Version = graph.NextVersion(now) } : head.Current;
+            var version = head.Exists ? head.Current : head.Current with { Version = graph.NextVersion(now) };
             actions.Add(Put(tenant, Next(head, version, pair, now)));
-            if (head.RowETag is null)
+            if (!head.Exists)
             {
-                actions.Add(TableAction.Insert(ObjectRows.VersionRow(tenant, version)));
+                actions.Add(TableAction.Insert(ObjectRows.VersionRow(tenant, version, version.Version)));
             }
         }
 
@@ -392,8 +390,9 @@ public sealed partial class ObjectWriter(
         {
             var head = graph.Head(step.ObjectId);
             var version = origin with { ObjectId = step.ObjectId };
-            actions.Add(Put(tenant, Next(head, version, added, now)));
-            actions.Add(TableAction.Insert(ObjectRows.VersionRow(tenant, version)));
+            var next = Next(head, version, added, now);
+            actions.Add(Put(tenant, next));
+            actions.Add(TableAction.Insert(ObjectRows.VersionRow(tenant, version, next.FirstVersion)));
         }
 
         foreach (var (pair, record) in pairs.Zip(records))
@@ -461,7 +460,7 @@ public sealed partial class ObjectWriter(
         return head with
         {
             Current = version,
-            FirstVersion = head.RowETag is null ? version.Version : head.FirstVersion,
+            FirstVersion = head.Exists ? head.FirstVersion : version.Version,
             Links = [.. links],
         };
     }

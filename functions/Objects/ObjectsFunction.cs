@@ -55,7 +55,7 @@ public sealed class ObjectsFunction(ApiGate gate, ObjectStore objects, ObjectWri
         {
             // Before gigabytes are taken in: would the write be refused anyway, and which dimensions want the content?
             var now = time.GetUtcNow();
-            var graph = await ObjectGraph.LoadAsync(id, null, now, ids => objects.FindAsync(caller.Tenant, ids, cancellationToken));
+            var graph = await ObjectGraph.LoadAsync(id, null, now, ids => objects.FindForWriteAsync(caller.Tenant, ids, cancellationToken));
             Check(graph);
             graph.RefuseConflicts(now);
             var (uploaded, missing) = await contents.UploadAsync(
@@ -80,7 +80,7 @@ public sealed class ObjectsFunction(ApiGate gate, ObjectStore objects, ObjectWri
             changed.IsNew ? StatusCodes.Status201Created : StatusCodes.Status200OK);
 
         void Check(ObjectGraph graph) =>
-            Preconditions.CheckWrite(request, graph.Origin.RowETag is null ? null : graph.Origin.Current.ETag);
+            Preconditions.CheckWrite(request, graph.Origin.Exists ? graph.Origin.Current.ETag : null);
     }
 
     private async Task<IResult> GetAsync(HttpRequest request, Caller caller, string id, CancellationToken cancellationToken)

@@ -128,12 +128,18 @@ public sealed record Link(
 
 /// <summary>The current state of an object.</summary>
 /// <param name="Current">The version that reads answer with.</param>
-/// <param name="FirstVersion">The number of its first version: older ones belong to a deleted object of the same name.</param>
+/// <param name="FirstVersion">
+/// The number of its first version, which all its versions carry: those with another one belong to a deleted object of the same name that is still being
+/// removed. Numbers alone would not tell them apart, since an instance whose clock is behind may give a new object lower ones.
+/// </param>
 /// <param name="Links">Its entanglements.</param>
-/// <param name="RowETag">The state of its row in storage; null when it is not stored yet.</param>
+/// <param name="RowETag">The state of its row in storage; null when it has none.</param>
 public sealed record ObjectHead(ObjectVersion Current, long FirstVersion, IReadOnlyList<Link> Links, string? RowETag)
 {
     public string Id => Current.ObjectId;
+
+    /// <summary>Whether there is such an object.</summary>
+    public bool Exists => RowETag is not null;
 
     /// <summary>An object that nobody has written: empty, and not stored yet.</summary>
     public static ObjectHead Unwritten(string id) => new(new ObjectVersion(id, 0, ContentPointer.Empty, "application/octet-stream"), 0, [], null);

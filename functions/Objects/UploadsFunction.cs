@@ -106,7 +106,7 @@ public sealed class UploadsFunction(
             return await RepeatAsync(request, caller, id, taken.Version, cancellationToken);
         }
 
-        void Check(ObjectGraph graph) => Preconditions.CheckWrite(request, graph.Origin.RowETag is null ? null : graph.Origin.Current.ETag);
+        void Check(ObjectGraph graph) => Preconditions.CheckWrite(request, graph.Origin.Exists ? graph.Origin.Current.ETag : null);
 
         async Task<IReadOnlyList<TableAction>> CommittedAsync(long version)
         {
@@ -152,7 +152,7 @@ public sealed class UploadsFunction(
         }
 
         var now = time.GetUtcNow();
-        var graph = await ObjectGraph.LoadAsync(upload.ObjectId, null, now, ids => objects.FindAsync(tenant, ids, cancellationToken));
+        var graph = await ObjectGraph.LoadAsync(upload.ObjectId, null, now, ids => objects.FindForWriteAsync(tenant, ids, cancellationToken));
         graph.RefuseConflicts(now);
         var (uploaded, missing) = await contents.UploadAsync(tenant, default, source.Stream, graph.DimensionsNeeded(now), cancellationToken);
         try

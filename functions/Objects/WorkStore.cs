@@ -7,28 +7,36 @@ namespace QuantumFlux.Objects;
 /// <param name="Key">The row's key.</param>
 /// <param name="Kind"><c>delete</c>: remove the versions of a deleted object; <c>repair</c>: bring back a copy of content.</param>
 /// <param name="ObjectId">For <c>delete</c>: the object.</param>
+/// <param name="FirstVersion">For <c>delete</c>: the number that the object's versions carry.</param>
 /// <param name="Version">For <c>delete</c>: the newest version to remove.</param>
 /// <param name="Content">For <c>repair</c>: the content.</param>
 /// <param name="Dimension">For <c>repair</c>: the dimension that lacks it.</param>
 /// <param name="RowETag">The state of the item's row when it was read; <c>*</c> for one that was not.</param>
 public sealed record WorkItem(
-    string Key, string Kind, string? ObjectId, long Version, ContentPointer? Content, int Dimension, string RowETag = "*")
+    string Key, string Kind, string? ObjectId, long FirstVersion, long Version, ContentPointer? Content, int Dimension, string RowETag = "*")
 {
     public const string From = "j:";
     public const string Before = "j;";
     public const string Delete = "delete";
     public const string Repair = "repair";
 
-    public static WorkItem ForDeletion(string objectId, long newest) => new(
-        string.Create(CultureInfo.InvariantCulture, $"{From}{Delete}:{TableKey.Escape(objectId)}:{newest:D19}"), Delete, objectId, newest, null, 0);
+    public static WorkItem ForDeletion(string objectId, long firstVersion, long newest) => new(
+        string.Create(CultureInfo.InvariantCulture, $"{From}{Delete}:{TableKey.Escape(objectId)}:{newest:D19}"),
+        Delete,
+        objectId,
+        firstVersion,
+        newest,
+        null,
+        0);
 
     public static WorkItem ForRepair(ContentPointer content, int dimension) => new(
-        string.Create(CultureInfo.InvariantCulture, $"{From}{Repair}:{content.Sha256}:{dimension}"), Repair, null, 0, content, dimension);
+        string.Create(CultureInfo.InvariantCulture, $"{From}{Repair}:{content.Sha256}:{dimension}"), Repair, null, 0, 0, content, dimension);
 
     public static WorkItem Parse(TableRow row) => new(
         row.Key,
         row.Text("Kind")!,
         row.Text("Object"),
+        row.Whole("FirstVersion") ?? 0,
         row.Whole("Version") ?? 0,
         row.Text("Sha256") is { } sha256
             ? new ContentPointer(sha256, row.Whole("Size")!.Value, ObjectRows.ParseDimensions(row.Text("Dimensions")), row.Text("Blob"))
@@ -39,6 +47,7 @@ public sealed record WorkItem(
     public TableRow ToRow(string tenant) => new TableRow(tenant, Key)
         .Set("Kind", Kind)
         .Set("Object", ObjectId)
+        .Set("FirstVersion", FirstVersion)
         .Set("Version", Version)
         .Set("Sha256", Content?.Sha256)
         .Set("Size", Content?.SizeBytes)
@@ -81,7 +90,7 @@ public sealed class WorkStore(StorageAccounts storage, TimeProvider time)
 
     /// <summary>A tenant's work, up to a thousand items. One storage request.</summary>
     public async Task<IReadOnlyList<WorkItem>> ItemsAsync(string tenant, CancellationToken cancellationToken) =>
-        [.. (await _tables.QueryAsync(ObjectRows.Table, new TableQuery(tenant, WorkItem.From, WorkItem.Before), cancellationToken)).Rows.Select(WorkItem.Parse)];
+        [.. (await _tables.FirstAsync(ObjectRows.Table, new TableQuery(tenant, WorkItem.From, WorkItem.Before), cancellationToken)).Select(WorkItem.Parse)];
 
     /// <summary>Takes a finished item off the record, unless it was put there anew since.</summary>
     public Task RemoveAsync(string tenant, WorkItem item, CancellationToken cancellationToken) =>

@@ -32,15 +32,20 @@ public interface IBlobs
     /// <summary>Makes staged blocks the content of a blob, in the given order. The blob appears, or is replaced, at once and whole.</summary>
     /// <param name="container">The container's name.</param>
     /// <param name="name">The blob's name.</param>
-    /// <param name="blockIds">The ids as given to <see cref="StageBlockAsync"/>. Empty makes an empty blob.</param>
+    /// <param name="blockIds">The ids as given to <see cref="StageBlockAsync"/>, up to <see cref="BlocksMax"/>. Empty makes an empty blob.</param>
     /// <param name="options">Type, metadata, condition.</param>
     /// <param name="cancellationToken">Ends the call early.</param>
     /// <returns>The new blob's properties, or null when the condition did not hold.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">More than <see cref="BlocksMax"/> ids. Nothing was sent.</exception>
     /// <exception cref="StorageException">Status 400 when a block is not known.</exception>
     Task<BlobProperties?> CommitBlocksAsync(string container, string name, IReadOnlyList<string> blockIds, BlobOptions options, CancellationToken cancellationToken);
 
     /// <summary>The blocks that were staged and not committed, in the order of their ids (ordinal). Empty when there are none.</summary>
-    /// <remarks>A block whose id is not text in UTF-8 (a client with the upload URL can choose any bytes) appears under its Base64 form with <c>base64:</c> before it, and can be committed so.</remarks>
+    /// <remarks>
+    /// A block whose id is not text in UTF-8 (a client with the upload URL can choose any bytes) appears under its Base64 form with <c>base64:</c> before it, and can be committed so.
+    /// There may be more than can be committed: the service keeps up to 100,000 staged blocks of a blob ("Put Block", its documentation), and takes <see cref="BlocksMax"/> of them in
+    /// a commit. Whoever commits all that is listed compares the count first, since a client with the upload URL decides it.
+    /// </remarks>
     Task<IReadOnlyList<StagedBlock>> ListStagedBlocksAsync(string container, string name, CancellationToken cancellationToken);
 
     /// <summary>Opens a blob for reading. One storage request; the content streams as it is read.</summary>
@@ -52,7 +57,8 @@ public interface IBlobs
     /// <param name="cancellationToken">Ends the call early.</param>
     /// <returns>
     /// The content, to be disposed; null when there is no blob. A range that starts at or past the end gives empty content.
-    /// The stream throws <see cref="StorageException"/> or <see cref="IOException"/> when storage fails part of the way.
+    /// The stream throws <see cref="StorageException"/>, and nothing else but <see cref="OperationCanceledException"/> when its reader cancelled, if
+    /// storage fails part of the way: with status 0 when the content broke off and could not be resumed.
     /// </returns>
     /// <exception cref="StorageException">Status 412 when the blob has another ETag.</exception>
     Task<BlobContent?> GetAsync(string container, string name, long offset, long? length, string? etag, CancellationToken cancellationToken);

@@ -41,6 +41,7 @@ public interface ITables
     Task<TableRow?> GetAsync(string table, string partition, string key, IReadOnlyList<string>? columns, CancellationToken cancellationToken);
 
     /// <summary>Reads one page of a partition's rows, in the order of their keys. One storage request.</summary>
+    /// <remarks>A page may be short, or empty, although more rows follow; <see cref="TableQueries.FirstAsync"/> goes on until there are enough.</remarks>
     Task<TablePage> QueryAsync(string table, TableQuery query, CancellationToken cancellationToken);
 
     /// <summary>Applies all actions or none. One storage request: a single action is sent on its own, several as one entity group transaction.</summary>

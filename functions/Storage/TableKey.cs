@@ -79,8 +79,13 @@ public static class TableKey
         return text.ToString();
     }
 
-    /// <summary>A number as a key part that sorts with the largest first: 19 digits.</summary>
-    public static string Descending(long number) => (long.MaxValue - number).ToString("D19", CultureInfo.InvariantCulture);
+    /// <summary>A number, at least 0, as a key part that sorts with the largest first: 19 digits.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The number is negative.</exception>
+    public static string Descending(long number)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(number);
+        return (long.MaxValue - number).ToString("D19", CultureInfo.InvariantCulture);
+    }
 
     private static bool IsPlain(string text, int index) => text[index] switch
     {

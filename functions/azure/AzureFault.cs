@@ -19,7 +19,7 @@ public static class AzureFault
         // When the SDK gives up, it throws the failures of all its attempts together; the last one is the news.
         AggregateException { InnerExceptions: [.., var last] } => From(last, cancellationToken),
         OperationCanceledException when cancellationToken.IsCancellationRequested => null,
-        OperationCanceledException or IOException => Unreachable(exception),
+        OperationCanceledException or IOException or HttpRequestException => Unreachable(exception),
         AuthenticationFailedException => new StorageException("The identity got no token for storage.", 401, "AuthenticationFailed", exception),
         _ => null,
     };

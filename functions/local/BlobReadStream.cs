@@ -8,14 +8,17 @@ namespace QuantumFlux.Local;
 /// <param name="position">The blob's offset of the stream's first byte.</param>
 /// <param name="length">How many bytes follow.</param>
 /// <param name="reopen">Opens the same version of the blob at an offset, for a number of bytes; null when it is gone.</param>
-/// <remarks>Asynchronous reading only. A reader that got no byte in <see cref="ReopeningsMax"/> connections gets the last one's exception.</remarks>
+/// <remarks>
+/// Asynchronous reading only. A reader that got no byte in 1 + <see cref="ReopeningsMax"/> connections gets a <see cref="StorageException"/> with
+/// status 0 around the last one's failure, and may try again.
+/// </remarks>
 public sealed class BlobReadStream(
     Stream stream,
     long position,
     long length,
     Func<long, long, CancellationToken, Task<Stream?>> reopen) : Stream
 {
-    /// <summary>How many connections in a row may bring nothing.</summary>
+    /// <summary>How often in a row a connection that broke is replaced by another one.</summary>
     public const int ReopeningsMax = 5;
 
     private Stream? _stream = stream;
@@ -60,10 +63,20 @@ public sealed class BlobReadStream(
 
                 throw new EndOfStreamException("Storage ended its answer early.");
             }
-            catch (Exception e) when (IsDrop(e) && !cancellationToken.IsCancellationRequested && _reopenings < ReopeningsMax)
+            catch (Exception e) when (IsDrop(e))
             {
-                _reopenings++;
                 await CloseAsync();
+                if (cancellationToken.IsCancellationRequested)
+                {
+                    throw new OperationCanceledException("Reading the blob was cancelled.", e, cancellationToken);
+                }
+
+                if (_reopenings == ReopeningsMax)
+                {
+                    throw new StorageException($"Storage's answer broke off {ReopeningsMax + 1} times at the same place.", 0, null, e);
+                }
+
+                _reopenings++;
             }
         }
 

@@ -17,26 +17,26 @@ await using var host = await HostProcess.StartAsync(args is [var build] ? build 
 using var world = await World.CreateAsync(host);
 
 Console.WriteLine($"{Environment.ProcessorCount} cores, .NET {Environment.Version}, host {host.Address}, storage {host.Storage.TableEndpoint}");
-foreach (var request in new[] { world.ReadObjectAsync, world.GetHeadRowAsync, world.ReadEntanglementAsync, world.GetPairRowAsync })
+foreach (var request in new[] { world.ReadObjectAsync, world.GetHeadRowAsync, world.ReadEntanglementAsync, world.GetPairRowsAsync })
 {
     await Load.RunAsync(Connections, warmUpTime, host, request);
 }
 
 Console.WriteLine();
-Console.WriteLine("Latency, one request at a time   p50 host   p50 storage   ratio   p99 host   p99 storage   samples");
+Console.WriteLine("Latency, one request at a time       p50 host   p50 storage   ratio   p99 host   p99 storage   samples");
 Print("object read (1 GET)", await Latency.CompareAsync(LatencySamples, world.ReadObjectAsync, world.GetHeadRowAsync));
-Print("entanglement read (1 GET)", await Latency.CompareAsync(LatencySamples, world.ReadEntanglementAsync, world.GetPairRowAsync));
+Print("entanglement read (2 GET at once)", await Latency.CompareAsync(LatencySamples, world.ReadEntanglementAsync, world.GetPairRowsAsync));
 
 Console.WriteLine();
-Console.WriteLine($"Load, {Connections} connections            requests/s   p50   p99   CPU ms per request: client   host");
+Console.WriteLine($"Load, {Connections} connections                requests/s   p50   p99   CPU ms per request: client   host");
 Print("object read", await Load.RunAsync(Connections, loadTime, host, world.ReadObjectAsync));
 Print("  its storage request alone", await Load.RunAsync(Connections, loadTime, host, world.GetHeadRowAsync));
 Print("entanglement read", await Load.RunAsync(Connections, loadTime, host, world.ReadEntanglementAsync));
-Print("  its storage request alone", await Load.RunAsync(Connections, loadTime, host, world.GetPairRowAsync));
+Print("  its storage requests alone", await Load.RunAsync(Connections, loadTime, host, world.GetPairRowsAsync));
 
 // Last, because every write leaves a row, and Azurite's reads slow down with the rows of a partition.
 Console.WriteLine();
-Console.WriteLine("Latency, one request at a time   p50 host   p50 storage   ratio   p99 host   p99 storage   samples");
+Console.WriteLine("Latency, one request at a time       p50 host   p50 storage   ratio   p99 host   p99 storage   samples");
 Print("object write (1 GET, 1 batch)", await Latency.CompareAsync(WriteSamples, world.WriteObjectAsync, world.WriteRowsAsync));
 
-static void Print(string name, object result) => Console.WriteLine($"{name,-30}{result}");
+static void Print(string name, object result) => Console.WriteLine($"{name,-34}{result}");

@@ -21,6 +21,14 @@ public sealed class StorageClient(StorageAddress address) : IDisposable
         answer.EnsureSuccessStatusCode();
     }
 
+    /// <summary>Reads a page of rows.</summary>
+    public async Task QueryAsync(string table, TableQuery query)
+    {
+        using var request = Request(HttpMethod.Get, $"/{table}()?$filter={Uri.EscapeDataString(TableWire.Filter(query))}&$top={query.Limit}");
+        using var answer = await _http.SendAsync(request);
+        answer.EnsureSuccessStatusCode();
+    }
+
     /// <summary>Writes rows in one transaction.</summary>
     public async Task WriteAsync(string table, IReadOnlyList<TableAction> actions)
     {

@@ -57,7 +57,10 @@ public sealed class World : IDisposable
 
     public Task GetHeadRowAsync() => _storage.GetAsync(ObjectRows.Table, _tenant, ObjectRows.HeadKey(ObjectId));
 
-    public Task GetPairRowAsync() => _storage.GetAsync(ObjectRows.Table, _tenant, ObjectRows.PairKey(_pairId));
+    /// <summary>What an entanglement read comes to in storage: its row, and beside it the writes under way.</summary>
+    public Task GetPairRowsAsync() => Task.WhenAll(
+        _storage.GetAsync(ObjectRows.Table, _tenant, ObjectRows.PairKey(_pairId)),
+        _storage.QueryAsync(ObjectRows.Table, new TableQuery(_tenant, ObjectRows.UnderWayFrom, ObjectRows.UnderWayBefore)));
 
     /// <summary>What an object write comes to in storage: the head is read, then head, version and content are written in one transaction.</summary>
     public async Task WriteRowsAsync()
@@ -78,7 +81,7 @@ public sealed class World : IDisposable
             ObjectRows.Table,
             [
                 isNew ? TableAction.Insert(head) : TableAction.Replace(head, "*"),
-                TableAction.Insert(ObjectRows.VersionRow(_tenant, version)),
+                TableAction.Insert(ObjectRows.VersionRow(_tenant, version, version.Version)),
                 TableAction.Upsert(content),
             ]);
     }

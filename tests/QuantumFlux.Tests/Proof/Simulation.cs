@@ -214,7 +214,7 @@ public sealed class Simulation
         if (isLarge)
         {
             var now = instance.Time.GetUtcNow();
-            var graph = await ObjectGraph.LoadAsync(id, null, now, ids => instance.Get<ObjectStore>().FindAsync(Tenant, ids, CancellationToken.None));
+            var graph = await ObjectGraph.LoadAsync(id, null, now, ids => instance.Get<ObjectStore>().FindForWriteAsync(Tenant, ids, CancellationToken.None));
             graph.RefuseConflicts(now);
             var (uploaded, missing) = await instance.Get<ContentStore>().UploadAsync(Tenant, bytes, Stream.Null, graph.DimensionsNeeded(now), CancellationToken.None);
             content = new NewContent("text/plain", default, uploaded, missing);
@@ -275,30 +275,35 @@ public sealed class Simulation
         }
 
         var now = instance.Time.GetUtcNow();
-        await instance.Get<ObjectWriter>().UnlinkAsync(
+        var ended = await instance.Get<ObjectWriter>().UnlinkAsync(
             Tenant,
             bond.Pair.Id,
             (pair, _, _) => (pair with { Status = PairStatus.Dissolved, Dissolution = new Dissolution(now, null) }, []),
             CancellationToken.None);
+        bond.DissolvedAt = ended is null ? bond.DissolvedAt : _now;
     }
 
     private async Task DeleteAsync(Instance instance, string id)
     {
         var removal = new Removal(id, _now);
+        var checks = 0;
         _removals.Add(removal);
         try
         {
             await instance.Get<ObjectStore>().DeleteAsync(Tenant, id, Check, CancellationToken.None);
             removal.EndedAt = _now;
         }
-        catch (ApiException)
+        catch (ApiException) when (checks == 1)
         {
+            // Refused before anything was tried. Later it may have taken: a transaction of removals leaves nothing by which it could be recognised when
+            // its answer was lost and the object has been written again since.
             _removals.Remove(removal);
             throw;
         }
 
         void Check(ObjectHead head)
         {
+            checks++;
             if (head.Links.Any(link => !link.IsExpired(instance.Time.GetUtcNow())))
             {
                 throw ApiException.QuantumConflict("entangled", new Dictionary<string, object?>());
@@ -428,8 +433,10 @@ public sealed class Simulation
                 && history.GetValueOrDefault(bond.Pair.SourceId)?.GetValueOrDefault(bond.Version!.Value) is { } brought
                 && !_removals.Any(removal => removal.ObjectId == newest.ObjectId && removal.EndedAt > newest.StartedAt))
             {
+                // Others may join while it is being made. A newer write among them, still on its way to the source, is then what it brings.
+                var together = Reached(bond.Pair.SourceId, other => other != bond && other.StartedAt < bond.EndedAt && other.DissolvedAt > bond.StartedAt);
                 Assert.True(
-                    bound.SelectMany(id => history[id].Values).Any(version =>
+                    together.Where(history.ContainsKey).SelectMany(id => history[id].Values).Any(version =>
                         version.Version >= newest.Version && version.Version < bond.Version && version.Content.Sha256 == brought.Content.Sha256),
                     $"{bond.Pair.Id} of {bond.Pair.SourceId} and {bond.Pair.TargetId} brought back {brought}, which is older than {newest}");
             }
@@ -439,17 +446,24 @@ public sealed class Simulation
     // The objects in lock-step with one all the time between two moments, and the version since which they are.
     private (HashSet<string> Ids, long Since) BoundTo(string objectId, int start, int end)
     {
+        var reached = Reached(objectId, IsBound);
+        return (reached, _bonds.Where(bond => IsBound(bond) && reached.Contains(bond.Pair.SourceId)).Max(bond => bond.Version) ?? 0);
+
+        bool IsBound(Bond bond) =>
+            bond.Pair is { IsBidirectional: true, ExpiresAt: null }
+            && bond.Version is not null && bond.EndedAt < start && bond.DissolveStartedAt > end;
+    }
+
+    // An object and all that the entanglements in question carry its writes to.
+    private HashSet<string> Reached(string objectId, Func<Bond, bool> holds)
+    {
         var reached = new HashSet<string> { objectId };
         var open = new Queue<string>(reached);
-        var since = 0L;
         while (open.TryDequeue(out var id))
         {
             foreach (var bond in _bonds.Where(bond =>
-                (bond.Pair.SourceId == id || bond.Pair.TargetId == id)
-                && bond.Pair is { IsBidirectional: true, ExpiresAt: null }
-                && bond.Version is not null && bond.EndedAt < start && bond.DissolveStartedAt > end))
+                (bond.Pair.SourceId == id || (bond.Pair.TargetId == id && bond.Pair.IsBidirectional)) && holds(bond)))
             {
-                since = Math.Max(since, bond.Version!.Value);
                 var other = bond.Pair.SourceId == id ? bond.Pair.TargetId : bond.Pair.SourceId;
                 if (reached.Add(other))
                 {
@@ -458,7 +472,7 @@ public sealed class Simulation
             }
         }
 
-        return (reached, since);
+        return reached;
     }
 
     private async Task VerifyContentAsync(Instance sound, ObjectVersion version)
@@ -535,6 +549,8 @@ public sealed class Simulation
         public int EndedAt { get; set; } = int.MaxValue;
 
         public int DissolveStartedAt { get; set; } = int.MaxValue;
+
+        public int DissolvedAt { get; set; } = int.MaxValue;
     }
 
     private sealed record Removal(string ObjectId, int StartedAt)

@@ -16,7 +16,7 @@ public abstract class BlobsConformance
     /// <summary>An implementation whose blobs nobody else touches, in containers whose names nobody else uses.</summary>
     protected abstract Task<IBlobs> OpenAsync();
 
-    /// <summary>The same, where the answer to the first request after the call is lost although it was applied.</summary>
+    /// <summary>The same, where something goes wrong with the requests after the call.</summary>
     protected abstract Task<IBlobs> OpenWithLostAnswerAsync(LostAnswer fault);
 
     /// <summary>A client that reaches upload URLs.</summary>
@@ -256,6 +256,8 @@ public abstract class BlobsConformance
         await Assert.ThrowsAsync<ArgumentException>(() => blobs.StageBlockAsync(Container, "b", "base64:???", _digits, None));
         await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => blobs.StageBlockAsync(Container, "b", "1", ReadOnlyMemory<byte>.Empty, None));
         await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => blobs.StageBlockAsync(Container, "b", "1", new byte[IBlobs.BlockBytesMax + 1], None));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() =>
+            blobs.CommitBlocksAsync(Container, "b", [.. Enumerable.Repeat("1", IBlobs.BlocksMax + 1)], new BlobOptions(), None));
     }
 
     [Fact]
@@ -399,6 +401,23 @@ public abstract class BlobsConformance
 
         var failure = await Assert.ThrowsAsync<StorageException>(() => blobs.GetPropertiesAsync(Container, "b", None));
 
+        Assert.True(failure.IsTransient);
+    }
+
+    [Fact]
+    public async Task WhenTheContentAlwaysBreaksOffTheFailureIsTransient()
+    {
+        var plain = await OpenAsync();
+        await plain.PutAsync(Container, "b", _digits, new BlobOptions(), None);
+        var blobs = await OpenWithLostAnswerAsync(LostAnswer.Content);
+
+        var failure = await Assert.ThrowsAsync<StorageException>(async () =>
+        {
+            await using var content = await blobs.GetAsync(Container, "b", 0, null, null, None);
+            await ReadAsync(content);
+        });
+
+        Assert.Equal(0, failure.Status);
         Assert.True(failure.IsTransient);
     }
 

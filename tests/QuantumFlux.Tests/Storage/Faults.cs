@@ -14,6 +14,9 @@ public enum LostAnswer
 
     /// <summary>Every request breaks.</summary>
     Always,
+
+    /// <summary>Every answer begins, and breaks before the first byte of its content.</summary>
+    Content,
 }
 
 /// <summary>The faults of the conformance suites, as a transport and as the implementations in memory know them.</summary>
@@ -22,6 +25,7 @@ public static class Faults
     public static Func<int, Azure.Core.Request, Fault> Transport(LostAnswer fault) => (number, _) => (fault, number) switch
     {
         (LostAnswer.Always, _) => Fault.ResetBefore,
+        (LostAnswer.Content, _) => Fault.NoBody,
         (LostAnswer.Dropped, 1) => Fault.ResetAfter,
         (LostAnswer.Busy, 1) => Fault.BusyAfter,
         (LostAnswer.NotApplied, 1) => Fault.BusyBefore,
@@ -35,7 +39,8 @@ public static class Faults
         var isOver = false;
         return async (_, moment) =>
         {
-            if (fault == LostAnswer.Always)
+            // In memory the content comes with the answer.
+            if (fault is LostAnswer.Always or LostAnswer.Content)
             {
                 return MemoryFault.GiveUp;
             }

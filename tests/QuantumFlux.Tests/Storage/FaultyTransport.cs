@@ -53,7 +53,10 @@ public sealed class FaultyTransport(Func<int, Request, Fault> fault, Func<Task>?
                 message.Response = new BusyResponse(message.Request.ClientRequestId);
                 break;
             case Fault.CutBody:
-                message.Response.ContentStream = new CutStream(message.Response.ContentStream!);
+                message.Response.ContentStream = new CutStream(message.Response.ContentStream!, 100_000);
+                break;
+            case Fault.NoBody:
+                message.Response.ContentStream = new CutStream(message.Response.ContentStream!, 0);
                 break;
         }
     }
@@ -90,9 +93,9 @@ public sealed class FaultyTransport(Func<int, Request, Fault> fault, Func<Task>?
     }
 
     /// <summary>Gives some bytes, then breaks.</summary>
-    private sealed class CutStream(Stream inner) : Stream
+    private sealed class CutStream(Stream inner, int bytes) : Stream
     {
-        private int _left = 100_000;
+        private int _left = bytes;
 
         public override bool CanRead => true;
 
@@ -152,4 +155,5 @@ public enum Fault
     ResetAfter,
     BusyAfter,
     CutBody,
+    NoBody,
 }

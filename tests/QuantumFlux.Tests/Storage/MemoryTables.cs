@@ -21,6 +21,12 @@ public sealed class MemoryTables(TimeProvider time, MemoryHook? hook = null) : I
     /// <summary>How many requests were made, each try counted.</summary>
     public int Requests => _requests.Count;
 
+    /// <summary>
+    /// Says how many rows a page of a query holds at most, so that it may end early, as the service's may; at 0 it is empty and the query goes on.
+    /// Asked for each page; null means as many as the query asks for.
+    /// </summary>
+    public Func<TableQuery, int>? PageRows { get; init; }
+
     public async Task<TableRow?> GetAsync(string table, string partition, string key, IReadOnlyList<string>? columns, CancellationToken cancellationToken)
     {
         TableRules.CheckKey(partition);
@@ -61,6 +67,7 @@ public sealed class MemoryTables(TimeProvider time, MemoryHook? hook = null) : I
             return new TablePage([], null);
         }
 
+        var limit = Math.Min(query.Limit, PageRows?.Invoke(query) ?? query.Limit);
         var found = new List<TableRow>();
         for (var index = FirstAtLeast(rows, from); index < rows.Count; index++)
         {
@@ -70,7 +77,7 @@ public sealed class MemoryTables(TimeProvider time, MemoryHook? hook = null) : I
                 break;
             }
 
-            if (found.Count == query.Limit)
+            if (found.Count == limit)
             {
                 return new TablePage(found, ContinuationPrefix + key);
             }

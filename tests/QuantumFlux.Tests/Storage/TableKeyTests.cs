@@ -77,4 +77,10 @@ public sealed class TableKeyTests
         Assert.Equal(numbers.Reverse(), numbers.OrderBy(TableKey.Descending, StringComparer.Ordinal));
         Assert.All(numbers, number => Assert.Equal(19, TableKey.Descending(number).Length));
     }
+
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(long.MinValue)]
+    public void ANegativeNumberIsRefused(long number) =>
+        Assert.Throws<ArgumentOutOfRangeException>(() => TableKey.Descending(number));
 }
