@@ -13,9 +13,19 @@ public sealed class IdsTests
     }
 
     [Fact]
+    public void AnIdIsAUuidOfVersion7AndTellsItsMoment()
+    {
+        var id = Guid.ParseExact(Ids.New("", _now.AddMilliseconds(123.9)), "N");
+
+        Assert.Equal((7, 0x8), (id.Version, id.Variant & 0xC));
+        Assert.StartsWith((_now.ToUnixTimeMilliseconds() + 123).ToString("x12", System.Globalization.CultureInfo.InvariantCulture), id.ToString("N"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void IdsSortByTheirMoment()
     {
-        var ids = Enumerable.Range(0, 100).Select(index => Ids.New("ent_", _now.AddMilliseconds(index))).ToList();
+        // Half a microsecond apart: two requests, one after the other, take longer.
+        var ids = Enumerable.Range(0, 10_000).Select(index => Ids.New("ent_", _now.AddTicks(5 * index))).ToList();
 
         Assert.Equal(ids, ids.Order(StringComparer.Ordinal));
     }
