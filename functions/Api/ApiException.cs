@@ -22,6 +22,9 @@ public sealed class ApiException(int status, string code, string message, IReadO
     /// <summary>The verbs that the path takes, for the <c>Allow</c> header of a 405; empty otherwise.</summary>
     public IReadOnlyList<string> Allow { get; init; } = [];
 
+    /// <summary>The length of what a range lies outside of, for the <c>Content-Range</c> header of a 416; null otherwise.</summary>
+    public long? LengthBytes { get; init; }
+
     /// <summary>400: every fault of the request at once, by parameter.</summary>
     public static ApiException InvalidParameters(IReadOnlyDictionary<string, object?> faults) => new(
         StatusCodes.Status400BadRequest,
@@ -130,7 +133,10 @@ public sealed class ApiException(int status, string code, string message, IReadO
         StatusCodes.Status416RangeNotSatisfiable,
         "RANGE_NOT_SATISFIABLE",
         $"The range lies outside the content of {lengthBytes} bytes",
-        new Dictionary<string, object?> { ["Range"] = "lies outside the content", ["size_bytes"] = lengthBytes });
+        new Dictionary<string, object?> { ["Range"] = "lies outside the content", ["size_bytes"] = lengthBytes })
+    {
+        LengthBytes = lengthBytes,
+    };
 
     public static ApiException ContentMismatch(string parameter, string actual) => new(
         StatusCodes.Status422UnprocessableEntity,

@@ -178,6 +178,11 @@ public sealed partial class ApiGate(KeyStore keys, Telemetry telemetry, TimeProv
             headers.Allow = string.Join(", ", error.Allow);
         }
 
+        if (error.LengthBytes is { } length)
+        {
+            headers.ContentRange = string.Create(System.Globalization.CultureInfo.InvariantCulture, $"bytes */{length}");
+        }
+
         if (error.RetryAfter is { } wait)
         {
             headers.RetryAfter = ((long)Math.Ceiling(wait.TotalSeconds)).ToString(System.Globalization.CultureInfo.InvariantCulture);

@@ -12,13 +12,12 @@ public static class Preconditions
     /// <exception cref="ApiException">412 when a condition fails, 400 when a header is malformed.</exception>
     public static void CheckWrite(HttpRequest request, string? etag)
     {
-        var headers = request.GetTypedHeaders();
-        if (Tags(request, HeaderNames.IfMatch, headers.IfMatch) is { } wanted && !Matches(wanted, etag, isStrong: true))
+        if (Tags(request, HeaderNames.IfMatch) is { } wanted && !Matches(wanted, etag, isStrong: true))
         {
             throw ApiException.PreconditionFailed(HeaderNames.IfMatch);
         }
 
-        if (Tags(request, HeaderNames.IfNoneMatch, headers.IfNoneMatch) is { } unwanted && Matches(unwanted, etag, isStrong: false))
+        if (Tags(request, HeaderNames.IfNoneMatch) is { } unwanted && Matches(unwanted, etag, isStrong: false))
         {
             throw ApiException.PreconditionFailed(HeaderNames.IfNoneMatch);
         }
@@ -29,7 +28,7 @@ public static class Preconditions
     public static bool IsNotModified(HttpRequest request, string etag, DateTimeOffset lastModified)
     {
         var headers = request.GetTypedHeaders();
-        if (Tags(request, HeaderNames.IfMatch, headers.IfMatch) is { } wanted)
+        if (Tags(request, HeaderNames.IfMatch) is { } wanted)
         {
             if (!Matches(wanted, etag, isStrong: true))
             {
@@ -41,7 +40,7 @@ public static class Preconditions
             throw ApiException.PreconditionFailed(HeaderNames.IfUnmodifiedSince);
         }
 
-        return Tags(request, HeaderNames.IfNoneMatch, headers.IfNoneMatch) is { } held
+        return Tags(request, HeaderNames.IfNoneMatch) is { } held
             ? Matches(held, etag, isStrong: false)
             : headers.IfModifiedSince is { } since && WholeSeconds(lastModified) <= since;
     }
@@ -50,7 +49,9 @@ public static class Preconditions
     /// <exception cref="ApiException">416 when the range lies outside the content.</exception>
     public static (long From, long To)? Range(RequestHeaders headers, string etag, DateTimeOffset lastModified, long length)
     {
-        if (headers.Range is not { Ranges.Count: 1 } range || range.Unit != "bytes" || !HoldsIfRange(headers.IfRange, etag, lastModified))
+        if (headers.Range is not { Ranges.Count: 1 } range
+            || !range.Unit.Equals("bytes", StringComparison.OrdinalIgnoreCase)
+            || (headers.Headers.ContainsKey(HeaderNames.IfRange) && !HoldsIfRange(headers.IfRange, etag, lastModified)))
         {
             return null;
         }
@@ -64,23 +65,24 @@ public static class Preconditions
         return from < length ? (from, to) : throw ApiException.RangeNotSatisfiable(length);
     }
 
+    // A condition that cannot be read does not hold.
     private static bool HoldsIfRange(RangeConditionHeaderValue? condition, string etag, DateTimeOffset lastModified) => condition switch
     {
-        null => true,
         { EntityTag: { } tag } => !tag.IsWeak && tag.Tag.Equals(etag, StringComparison.Ordinal),
         { LastModified: { } moment } => WholeSeconds(lastModified) == moment,
         _ => false,
     };
 
-    private static IList<EntityTagHeaderValue>? Tags(HttpRequest request, string header, IList<EntityTagHeaderValue> parsed)
+    private static IList<EntityTagHeaderValue>? Tags(HttpRequest request, string header)
     {
-        if (!request.Headers.ContainsKey(header))
+        if (!request.Headers.TryGetValue(header, out var values))
         {
             return null;
         }
 
-        return parsed.Count > 0
-            ? parsed
+        // Strictly: a condition of which a part cannot be read must not hold or fail by the rest.
+        return EntityTagHeaderValue.TryParseStrictList(values!, out var tags) && tags.Count > 0
+            ? tags
             : throw ApiException.InvalidParameter(header, "must be * or a list of entity tags in double quotes");
     }
 

@@ -27,6 +27,14 @@ public sealed class QueryParameters(HttpRequest request)
         }
 
         var text = values[0] ?? "";
+
+        // .NET's parsers would read "1" followed by it as the number 1.
+        if (text.Contains('\0', StringComparison.Ordinal))
+        {
+            Faults.Add(name, "must not hold the character zero");
+            return null;
+        }
+
         if (check(text) is { } reason)
         {
             Faults.Add(name, reason);

@@ -122,7 +122,7 @@ public sealed record LocalSettings(LocalFolders Folders, IConfigurationRoot Conf
         if (!File.Exists(path))
         {
             Directory.CreateDirectory(folder);
-            var written = $"{path}.{Environment.ProcessId}";
+            var written = $"{path}.{Guid.NewGuid():N}";
             File.WriteAllText(written, NewMasterKey());
             if (!OperatingSystem.IsWindows())
             {
