@@ -54,11 +54,6 @@ public sealed partial class ObjectWriter(
 {
     private const int AttemptsMax = 64;
 
-    // What a row takes in a transaction's body, with its headers; links come on top. Generous, since a transaction that is too large is refused.
-    private const int RowBytes = 2_000;
-    private const int LinkBytes = 260;
-    private const int TransactionBytes = ITables.TransactionBytesMax - (128 * 1024);
-
     private static readonly TimeSpan _backoffMax = TimeSpan.FromMilliseconds(250);
 
     private readonly ITables _tables = storage.Main.Tables;
@@ -485,54 +480,4 @@ public sealed partial class ObjectWriter(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Version {Version} has not reached all entangled objects yet; maintenance finishes it.")]
     private partial void LogLeftUnderWay(Exception exception, long version);
-
-    /// <summary>As many of the objects to move as one transaction holds, with the pairs between them and those that have moved.</summary>
-    private sealed record Wave(IReadOnlyList<Step> Steps, IReadOnlyList<string> PairIds)
-    {
-        public static Wave Select(
-            ObjectGraph graph,
-            IReadOnlyList<Step> rest,
-            IReadOnlySet<string> moved,
-            Pair? added,
-            DateTimeOffset now,
-            List<TableAction> fixedActions)
-        {
-            var steps = new List<Step>();
-            var within = new HashSet<string>(moved, StringComparer.Ordinal);
-            var pairIds = new HashSet<string>(StringComparer.Ordinal);
-            var rows = fixedActions.Count + (added is null ? 0 : 1);
-            var bytes = fixedActions.Sum(SizeOf) + RowBytes;
-            var stepsMin = added is null ? 1 : 2;
-            foreach (var step in rest)
-            {
-                var head = graph.Head(step.ObjectId);
-                var newPairs = head.Links
-                    .Where(link => link.IsCoupled && !link.IsExpired(now) && within.Contains(link.OtherId))
-                    .Select(link => link.PairId)
-                    .Where(id => !pairIds.Contains(id))
-                    .ToList();
-                if (steps.Count == 0)
-                {
-                    // Whatever hangs on one object, its own move must fit. A pair that is left out here is brought up to date by the next write.
-                    newPairs = [.. newPairs.Take(ITables.TransactionRowsMax - rows - 2)];
-                }
-
-                rows += 2 + newPairs.Count;
-                bytes += (RowBytes * (2 + newPairs.Count)) + (LinkBytes * head.Links.Count);
-                if (steps.Count >= stepsMin && (rows > ITables.TransactionRowsMax || bytes > TransactionBytes))
-                {
-                    break;
-                }
-
-                steps.Add(step);
-                within.Add(step.ObjectId);
-                pairIds.UnionWith(newPairs);
-            }
-
-            return new Wave(steps, [.. pairIds]);
-        }
-
-        private static int SizeOf(TableAction action) =>
-            RowBytes + action.Row.Values.Values.Sum(value => value is byte[] bytes ? (bytes.Length * 4 / 3) + 64 : 0);
-    }
 }
