@@ -51,7 +51,11 @@ public sealed partial class HostProcess : IAsyncDisposable
             said += line + '\n';
             if (line.StartsWith("Press", StringComparison.Ordinal))
             {
-                var storage = Addresses().Match(said);
+                if (Addresses().Match(said) is not { Success: true } storage)
+                {
+                    break;
+                }
+
                 return new HostProcess(
                     process,
                     new Uri(storage.Groups["host"].Value),
@@ -59,6 +63,7 @@ public sealed partial class HostProcess : IAsyncDisposable
             }
         }
 
+        process.Kill();
         throw new InvalidOperationException($"The host did not start. It said: {said}");
     }
 
@@ -71,6 +76,6 @@ public sealed partial class HostProcess : IAsyncDisposable
         _process.Dispose();
     }
 
-    [GeneratedRegex(@"listens on\s+(?<host>http\S+)[^(]*\((?<tables>http[^,\s]+), (?<blobs>http[^)\s]+)\)")]
+    [GeneratedRegex(@"listens on\s+(?<host>http\S+)[^(]*\([^)]*?(?<tables>http[^,\s]+), (?<blobs>http[^)\s]+)\)")]
     private static partial Regex Addresses();
 }
