@@ -4,6 +4,7 @@ using QuantumFlux.Api;
 using QuantumFlux.Entanglements;
 using QuantumFlux.Keys;
 using QuantumFlux.Objects;
+using QuantumFlux.Storage;
 
 namespace QuantumFlux;
 
@@ -14,18 +15,19 @@ public static class Services
     public static IServiceCollection AddQuantumFlux(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddOptions<KeyOptions>().Bind(configuration.GetSection("QuantumFlux")).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<SignatureOptions>().Bind(configuration.GetSection("QuantumFlux"))
+        services.AddOptions<MasterKeyOptions>().Bind(configuration.GetSection("QuantumFlux"))
             .ValidateDataAnnotations()
-            .Validate(
-                options => IsMasterKey(options.MasterKey),
-                $"QuantumFlux:MasterKey must be {SignatureOptions.MasterKeyBytes} bytes in Base64.")
+            .Validate(options => MasterKey.IsValid(options.MasterKey), $"QuantumFlux:MasterKey must be {MasterKey.Bytes} bytes in Base64.")
             .ValidateOnStart();
 
         services.AddMetrics();
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<Telemetry>();
+        services.AddSingleton<MasterKey>();
         services.AddSingleton<QuantumSignature>();
+        services.AddSingleton<DueTenants>();
         services.AddSingleton<KeyStore>();
+        services.AddSingleton<Authentication>();
         services.AddSingleton<ApiGate>();
 
         services.AddSingleton<Dimensions>();
@@ -46,11 +48,5 @@ public static class Services
         functions.ForEach(type => services.AddSingleton(type));
 
         return services;
-    }
-
-    private static bool IsMasterKey(string text)
-    {
-        var bytes = new byte[SignatureOptions.MasterKeyBytes + 1];
-        return Convert.TryFromBase64String(text, bytes, out var count) && count == SignatureOptions.MasterKeyBytes;
     }
 }

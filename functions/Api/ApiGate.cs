@@ -12,16 +12,9 @@ namespace QuantumFlux.Api;
 /// It lives here and not in host middleware because the two hosts have different ones, and because a result that is returned to the Functions
 /// worker would be executed after all middleware, outside of any error handling.
 /// </remarks>
-public sealed partial class ApiGate(KeyStore keys, Telemetry telemetry, TimeProvider time, ILogger<ApiGate> logger)
+public sealed partial class ApiGate(Authentication authentication, Telemetry telemetry, TimeProvider time, ILogger<ApiGate> logger)
 {
-    // The legacy header was deprecated with version 3.7.2 and its sunset is the date that the specification prints.
-    private const string LegacyDeprecation = "@1731628800";
-    private const string LegacySunset = "Wed, 19 Nov 2025 00:00:00 GMT";
-
     private const int ClientRequestIdMax = 128;
-
-    private static readonly string[] _contentHeaders =
-        ["Content-Length", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified", "Repr-Digest", "X-Object-Version"];
 
     /// <summary>Runs a handler for an authenticated caller.</summary>
     /// <param name="request">The request.</param>
@@ -40,7 +33,7 @@ public sealed partial class ApiGate(KeyStore keys, Telemetry telemetry, TimeProv
             route,
             async requestId =>
             {
-                var caller = new Caller(await AuthenticateAsync(request, cancellationToken), requestId);
+                var caller = new Caller(await authentication.FindKeyAsync(request, cancellationToken), requestId);
                 caller.Require(scope ?? (IsRead(request) ? Scopes.Read : Scopes.Write));
                 return await handler(caller);
             },
@@ -98,41 +91,6 @@ public sealed partial class ApiGate(KeyStore keys, Telemetry telemetry, TimeProv
         }
     }
 
-    private async Task<ApiKey> AuthenticateAsync(HttpRequest request, CancellationToken cancellationToken)
-    {
-        // The specification's own header first, then the usual one, then the deprecated one. The first that is there decides.
-        string? key;
-        if (request.Headers.TryGetValue("QFlux-Token", out var token))
-        {
-            key = Bearer(token.ToString());
-        }
-        else if (request.Headers.Authorization is { Count: > 0 } authorization)
-        {
-            key = Bearer(authorization.ToString());
-        }
-        else if (request.Headers.TryGetValue("X-API-Key", out var legacy))
-        {
-            key = legacy.ToString();
-            var headers = request.HttpContext.Response.Headers;
-            headers["Deprecation"] = LegacyDeprecation;
-            headers["Sunset"] = LegacySunset;
-        }
-        else
-        {
-            throw ApiException.AuthenticationRequired();
-        }
-
-        return key is not null && await keys.FindAsync(key, cancellationToken) is { } found && found.IsUsable(time.GetUtcNow())
-            ? found
-            : throw ApiException.InvalidApiKey();
-    }
-
-    private static string? Bearer(string header)
-    {
-        const string Scheme = "Bearer ";
-        return header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? header[Scheme.Length..].Trim() : null;
-    }
-
     private ApiException Translate(Exception exception, HttpRequest request, string requestId)
     {
         switch (exception)
@@ -159,38 +117,9 @@ public sealed partial class ApiGate(KeyStore keys, Telemetry telemetry, TimeProv
             return;
         }
 
-        // What was said of content that is not sent does not hold for the error.
-        var headers = context.Response.Headers;
-        foreach (var name in _contentHeaders)
-        {
-            headers.Remove(name);
-        }
-
-        headers["X-Error-Code"] = error.Code;
-        headers.CacheControl = "no-store";
-        if (error.Status == StatusCodes.Status401Unauthorized)
-        {
-            headers.WWWAuthenticate = "Bearer";
-        }
-
-        if (error.Allow.Count > 0)
-        {
-            headers.Allow = string.Join(", ", error.Allow);
-        }
-
-        if (error.LengthBytes is { } length)
-        {
-            headers.ContentRange = string.Create(System.Globalization.CultureInfo.InvariantCulture, $"bytes */{length}");
-        }
-
-        if (error.RetryAfter is { } wait)
-        {
-            headers.RetryAfter = ((long)Math.Ceiling(wait.TotalSeconds)).ToString(System.Globalization.CultureInfo.InvariantCulture);
-        }
-
         try
         {
-            await Json.Result(new ApiErrorEnvelope(ApiError.From(error, requestId, time.GetUtcNow())), error.Status).ExecuteAsync(context);
+            await new ErrorResult(error, requestId, time.GetUtcNow()).ExecuteAsync(context);
         }
         catch (Exception) when (context.RequestAborted.IsCancellationRequested)
         {

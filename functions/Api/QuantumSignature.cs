@@ -1,37 +1,19 @@
 using System.Security.Cryptography;
 using System.Text;
-using Microsoft.Extensions.Options;
 
 namespace QuantumFlux.Api;
-
-/// <summary>The secret that the service signs with.</summary>
-public sealed class SignatureOptions
-{
-    /// <summary>The length of the master key, in bytes.</summary>
-    public const int MasterKeyBytes = 32;
-
-    /// <summary>32 random bytes in Base64. There is no default: a host without one does not start.</summary>
-    [System.ComponentModel.DataAnnotations.Required]
-    public string MasterKey { get; set; } = "";
-}
 
 /// <summary>
 /// Signatures of resources: <c>qs_</c> and 32 hex digits, the first half of an HMAC-SHA-256 over a resource's identity and content.
 /// A client that keeps one can have it checked later, and so learns whether the resource is still the one it saw.
 /// </summary>
-public sealed class QuantumSignature
+public sealed class QuantumSignature(MasterKey master)
 {
     private const string Header = "X-Quantum-Signature";
     private const string Prefix = "qs_";
     private const int SignedBytes = 16;
 
-    private readonly byte[] _key;
-
-    public QuantumSignature(IOptions<SignatureOptions> options)
-    {
-        // A key of its own for each use, derived as NIST SP 800-108 and RFC 5869 ask.
-        _key = HKDF.DeriveKey(HashAlgorithmName.SHA256, Convert.FromBase64String(options.Value.MasterKey), 32, info: "quantum_signature"u8.ToArray());
-    }
+    private readonly byte[] _key = master.Derive("quantum_signature"u8);
 
     /// <summary>Signs a resource.</summary>
     /// <param name="parts">What identifies the resource and what it holds. Their boundaries count: they are signed with their lengths.</param>

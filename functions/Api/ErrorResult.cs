@@ -1,0 +1,47 @@
+using System.Globalization;
+
+namespace QuantumFlux.Api;
+
+/// <summary>Answers with an error: its status, its headers and the envelope.</summary>
+/// <param name="error">What went wrong.</param>
+/// <param name="requestId">The request's id.</param>
+/// <param name="now">When it went wrong.</param>
+public sealed class ErrorResult(ApiException error, string requestId, DateTimeOffset now) : IResult
+{
+    private static readonly string[] _contentHeaders =
+        ["Content-Length", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified", "Repr-Digest", "X-Object-Version"];
+
+    public Task ExecuteAsync(HttpContext httpContext)
+    {
+        // What was said of content that is not sent does not hold for the error.
+        var headers = httpContext.Response.Headers;
+        foreach (var name in _contentHeaders)
+        {
+            headers.Remove(name);
+        }
+
+        headers["X-Error-Code"] = error.Code;
+        headers.CacheControl = "no-store";
+        if (error.Status == StatusCodes.Status401Unauthorized)
+        {
+            headers.WWWAuthenticate = "Bearer";
+        }
+
+        if (error.Allow.Count > 0)
+        {
+            headers.Allow = string.Join(", ", error.Allow);
+        }
+
+        if (error.LengthBytes is { } length)
+        {
+            headers.ContentRange = string.Create(CultureInfo.InvariantCulture, $"bytes */{length}");
+        }
+
+        if (error.RetryAfter is { } wait)
+        {
+            headers.RetryAfter = ((long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+        }
+
+        return Json.Result(new ApiErrorEnvelope(ApiError.From(error, requestId, now)), error.Status).ExecuteAsync(httpContext);
+    }
+}

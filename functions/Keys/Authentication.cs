@@ -1,0 +1,48 @@
+using QuantumFlux.Api;
+
+namespace QuantumFlux.Keys;
+
+/// <summary>Finds the API key that a request comes with.</summary>
+public sealed class Authentication(KeyStore keys, TimeProvider time)
+{
+    // The legacy header was deprecated with version 3.7.2 and its sunset is the date that the specification prints.
+    private const string LegacyDeprecation = "@1731628800";
+    private const string LegacySunset = "Wed, 19 Nov 2025 00:00:00 GMT";
+
+    /// <summary>The key of a request, which is usable now.</summary>
+    /// <exception cref="ApiException">401 <c>AUTHENTICATION_REQUIRED</c> or <c>INVALID_API_KEY</c>.</exception>
+    public async Task<ApiKey> FindKeyAsync(HttpRequest request, CancellationToken cancellationToken)
+    {
+        // The specification's own header first, then the usual one, then the deprecated one. The first that is there decides.
+        string? secret;
+        if (request.Headers.TryGetValue("QFlux-Token", out var token))
+        {
+            secret = Bearer(token.ToString());
+        }
+        else if (request.Headers.Authorization is { Count: > 0 } authorization)
+        {
+            secret = Bearer(authorization.ToString());
+        }
+        else if (request.Headers.TryGetValue("X-API-Key", out var legacy))
+        {
+            secret = legacy.ToString();
+            var headers = request.HttpContext.Response.Headers;
+            headers["Deprecation"] = LegacyDeprecation;
+            headers["Sunset"] = LegacySunset;
+        }
+        else
+        {
+            throw ApiException.AuthenticationRequired();
+        }
+
+        return secret is not null && await keys.FindAsync(secret, cancellationToken) is { } found && found.IsUsable(time.GetUtcNow())
+            ? found
+            : throw ApiException.InvalidApiKey();
+    }
+
+    private static string? Bearer(string header)
+    {
+        const string Scheme = "Bearer ";
+        return header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? header[Scheme.Length..].Trim() : null;
+    }
+}
