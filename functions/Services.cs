@@ -3,6 +3,7 @@ using Microsoft.Azure.Functions.Worker;
 using QuantumFlux.Api;
 using QuantumFlux.Entanglements;
 using QuantumFlux.Keys;
+using QuantumFlux.Metering;
 using QuantumFlux.Objects;
 using QuantumFlux.Storage;
 
@@ -20,6 +21,8 @@ public static class Services
             .Validate(options => MasterKey.IsValid(options.MasterKey), $"QuantumFlux:MasterKey must be {MasterKey.Bytes} bytes in Base64.")
             .ValidateOnStart();
 
+        services.AddOptions<RateLimitOptions>().Bind(configuration.GetSection("QuantumFlux:RateLimits")).ValidateDataAnnotations().ValidateOnStart();
+
         services.AddMetrics();
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<Telemetry>();
@@ -28,6 +31,7 @@ public static class Services
         services.AddSingleton<DueTenants>();
         services.AddSingleton<KeyStore>();
         services.AddSingleton<Authentication>();
+        services.AddSingleton<RateLimits>();
         services.AddSingleton<ApiGate>();
 
         services.AddSingleton<Dimensions>();

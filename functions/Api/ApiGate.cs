@@ -1,18 +1,19 @@
 using System.Diagnostics;
 using QuantumFlux.Keys;
+using QuantumFlux.Metering;
 using QuantumFlux.Storage;
 
 namespace QuantumFlux.Api;
 
 /// <summary>
-/// The one way into every function: gives the request its id, finds the caller, checks the scope, runs the handler, executes its result and
+/// The one way into every function: gives the request its id, finds the caller, counts the request against its limits, checks the scope, runs the handler, executes its result and
 /// turns every failure into the error envelope.
 /// </summary>
 /// <remarks>
 /// It lives here and not in host middleware because the two hosts have different ones, and because a result that is returned to the Functions
 /// worker would be executed after all middleware, outside of any error handling.
 /// </remarks>
-public sealed partial class ApiGate(Authentication authentication, Telemetry telemetry, TimeProvider time, ILogger<ApiGate> logger)
+public sealed partial class ApiGate(Authentication authentication, RateLimits limits, Telemetry telemetry, TimeProvider time, ILogger<ApiGate> logger)
 {
     private const int ClientRequestIdMax = 128;
 
@@ -33,7 +34,15 @@ public sealed partial class ApiGate(Authentication authentication, Telemetry tel
             route,
             async requestId =>
             {
-                var caller = new Caller(await authentication.FindKeyAsync(request, cancellationToken), requestId);
+                var key = await authentication.FindKeyAsync(request, cancellationToken);
+                var rate = await limits.AdmitAsync(key, IsQStore(route), cancellationToken);
+                rate.WriteTo(request.HttpContext.Response.Headers);
+                if (!rate.IsAdmitted)
+                {
+                    throw rate.Refusal();
+                }
+
+                var caller = new Caller(key, requestId);
                 caller.Require(scope ?? (IsRead(request) ? Scopes.Read : Scopes.Write));
                 return await handler(caller);
             },
@@ -77,6 +86,8 @@ public sealed partial class ApiGate(Authentication authentication, Telemetry tel
     }
 
     private static bool IsRead(HttpRequest request) => HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method);
+
+    private static bool IsQStore(string route) => route.StartsWith("api/v2/", StringComparison.Ordinal);
 
     private static void WriteCommonHeaders(HttpRequest request, string requestId)
     {

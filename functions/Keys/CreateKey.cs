@@ -74,9 +74,10 @@ public sealed record KeyView(
     IReadOnlyList<string> Scopes,
     DateTimeOffset CreatedAt,
     DateTimeOffset ExpiresAt,
-    DateTimeOffset? RevokedAt)
+    DateTimeOffset? RevokedAt,
+    DateTimeOffset? LastUsedAt)
 {
-    public static KeyView From(ApiKey key) => new(
+    public static KeyView From(ApiKey key, DateTimeOffset? lastUsedAt) => new(
         key.KeyId,
         key.Masked,
         key.Name,
@@ -86,7 +87,8 @@ public sealed record KeyView(
         key.Scopes,
         key.CreatedAt,
         key.ExpiresAt,
-        key.RevokedAt);
+        key.RevokedAt,
+        lastUsedAt);
 }
 
 /// <summary>A page of keys.</summary>

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Microsoft.Extensions.Caching.Memory;
 using Microsoft.Extensions.Options;
 using QuantumFlux.Api;
+using QuantumFlux.Metering;
 using QuantumFlux.Storage;
 
 namespace QuantumFlux.Keys;
@@ -20,6 +21,11 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
     private const string Table = "keys";
     private const int CachedKeysMax = 100_000;
     private const int AttemptsMax = 16;
+
+    private const char UseMark = ':';
+
+    // The key itself, and its use under each policy: v2 and v3.
+    private const int RowsOfKeyMax = 3;
 
     private readonly ITables _tables = storage.Main.Tables;
     private readonly MemoryCache _cache = new(new MemoryCacheOptions { SizeLimit = CachedKeysMax });
@@ -66,12 +72,28 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
     /// <param name="after">The id after which the page starts; null means the beginning.</param>
     /// <param name="limit">The most keys to return.</param>
     /// <param name="cancellationToken">Ends the call early.</param>
-    public async Task<(IReadOnlyList<ApiKey> Keys, bool HasMore)> ListAsync(
+    /// <returns>The keys, each with the moment of its last use (accurate to a minute; null when it was never used), and whether more follow.</returns>
+    public async Task<(IReadOnlyList<(ApiKey Key, DateTimeOffset? LastUsedAt)> Keys, bool HasMore)> ListAsync(
         string accountId, string? after, int limit, CancellationToken cancellationToken)
     {
-        var query = new TableQuery(AccountPartition(accountId), after is null ? "" : Cursor.After(TableKey.Escape(after)), null, limit + 1);
+        // The key after the page shows that there is one; what lies before the first is the use of the key before it.
+        var query = new TableQuery(
+            AccountPartition(accountId), after is null ? "" : Cursor.After(TableKey.Escape(after)), null, (limit + 1) * RowsOfKeyMax);
         var rows = await _tables.FirstAsync(Table, query, cancellationToken);
-        return ([.. rows.Take(limit).Select(Parse)], rows.Count > limit);
+        var keys = new List<(ApiKey Key, DateTimeOffset? LastUsedAt)>();
+        foreach (var row in rows)
+        {
+            if (!row.Key.Contains(UseMark))
+            {
+                keys.Add((Parse(row), null));
+            }
+            else if (keys.Count > 0 && keys[^1] is var (key, lastUsedAt) && Meter.LastUsedAt(row) is { } usedAt)
+            {
+                keys[^1] = (key, lastUsedAt > usedAt ? lastUsedAt : usedAt);
+            }
+        }
+
+        return ([.. keys.Take(limit)], keys.Count > limit);
     }
 
     /// <summary>Revokes a key by its id, or does nothing when it is revoked already.</summary>
@@ -93,6 +115,10 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
         var key = await FindAsync(secret, cancellationToken);
         return key is null || key.AccountId != accountId || !isAllowed(key) ? null : await RevokeAsync(key.Hash, cancellationToken);
     }
+
+    /// <summary>The row that counts the requests of a key under one policy. It lies beside the row that lists the key, so that one range holds both.</summary>
+    public static MeterRow UseRow(ApiKey key, string policy) =>
+        new(Table, AccountPartition(key.AccountId), $"{TableKey.Escape(key.KeyId)}{UseMark}{policy}");
 
     public void Dispose() => _cache.Dispose();
 

@@ -58,6 +58,6 @@ public sealed class KeysFunction(ApiGate gate, KeyStore keys, TimeProvider time)
         caller.RequireAccount(accountId);
 
         var (page, hasMore) = await keys.ListAsync(accountId, after, limit, cancellationToken);
-        return Json.Result(new KeyListView([.. page.Where(caller.MayKeep).Select(KeyView.From)], hasMore));
+        return Json.Result(new KeyListView([.. page.Where(entry => caller.MayKeep(entry.Key)).Select(entry => KeyView.From(entry.Key, entry.LastUsedAt))], hasMore));
     }
 }
