@@ -19,6 +19,15 @@ public sealed class ApiException(int status, string code, string message, IReadO
     /// <summary>When to try again, for the <c>Retry-After</c> header; null means that the header is not sent.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
+    /// <summary>The same in whole seconds, never earlier.</summary>
+    public long? RetryAfterSeconds => RetryAfter is { } wait ? (long)Math.Ceiling(wait.TotalSeconds) : null;
+
+    /// <summary>When the window ends whose limit was met; null unless it is a 429 with a window.</summary>
+    public DateTimeOffset? WindowReset { get; init; }
+
+    /// <summary>The names of the limits that were met; empty unless it is a 429.</summary>
+    public IReadOnlyList<string> ViolatedPolicies { get; init; } = [];
+
     /// <summary>The verbs that the path takes, for the <c>Allow</c> header of a 405; empty otherwise.</summary>
     public IReadOnlyList<string> Allow { get; init; } = [];
 
@@ -143,6 +152,25 @@ public sealed class ApiException(int status, string code, string message, IReadO
         "CONTENT_MISMATCH",
         "The content is not what the request says it is",
         new Dictionary<string, object?> { [parameter] = "is not the SHA-256 of the content", ["actual_sha256"] = actual });
+
+    /// <summary>429: a limit was met.</summary>
+    /// <param name="message">Limit and window in words, such as <c>Rate limit of 500 requests per hour exceeded</c>.</param>
+    /// <param name="violatedPolicies">The names of the limits that were met.</param>
+    /// <param name="retryAfter">When to try again, for the header and the body; null when no moment is known.</param>
+    /// <param name="windowReset">When the window ends; null when the limit has none.</param>
+    /// <param name="details">Facts about the limit; null means none.</param>
+    public static ApiException RateLimitExceeded(
+        string message,
+        IReadOnlyList<string> violatedPolicies,
+        TimeSpan? retryAfter,
+        DateTimeOffset? windowReset = null,
+        IReadOnlyDictionary<string, object?>? details = null) => new(
+        StatusCodes.Status429TooManyRequests, "RATE_LIMIT_EXCEEDED", message, details)
+    {
+        RetryAfter = retryAfter,
+        WindowReset = windowReset,
+        ViolatedPolicies = violatedPolicies,
+    };
 
     /// <summary>503: storage or another dependency does not answer, or too many writers met; the same request may succeed later.</summary>
     public static ApiException Unavailable() => new(

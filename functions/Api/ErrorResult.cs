@@ -37,9 +37,9 @@ public sealed class ErrorResult(ApiException error, string requestId, DateTimeOf
             headers.ContentRange = string.Create(CultureInfo.InvariantCulture, $"bytes */{length}");
         }
 
-        if (error.RetryAfter is { } wait)
+        if (error.RetryAfterSeconds is { } seconds)
         {
-            headers.RetryAfter = ((long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+            headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
         }
 
         return Json.Result(new ApiErrorEnvelope(ApiError.From(error, requestId, now)), error.Status).ExecuteAsync(httpContext);
