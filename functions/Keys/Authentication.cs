@@ -35,9 +35,19 @@ public sealed class Authentication(KeyStore keys, TimeProvider time)
             throw ApiException.AuthenticationRequired();
         }
 
-        return secret is not null && await keys.FindAsync(secret, cancellationToken) is { } found && found.IsUsable(time.GetUtcNow())
-            ? found
-            : throw ApiException.InvalidApiKey();
+        var key = secret is null ? null : await keys.FindAsync(secret, cancellationToken);
+        var now = time.GetUtcNow();
+        if (key is null || !key.IsUsable(now))
+        {
+            throw ApiException.InvalidApiKey();
+        }
+
+        if (key.RotationAdvice(now) is { } advice)
+        {
+            request.HttpContext.Response.Headers["X-Key-Rotation"] = advice;
+        }
+
+        return key;
     }
 
     private static string? Bearer(string header)
