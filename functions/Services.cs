@@ -15,6 +15,7 @@ public static class Services
     public static IServiceCollection AddQuantumFlux(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddOptions<KeyOptions>().Bind(configuration.GetSection("QuantumFlux")).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<FailedAuthenticationOptions>().Bind(configuration.GetSection("QuantumFlux:RateLimits")).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<MasterKeyOptions>().Bind(configuration.GetSection("QuantumFlux"))
             .ValidateDataAnnotations()
             .Validate(options => MasterKey.IsValid(options.MasterKey), $"QuantumFlux:MasterKey must be {MasterKey.Bytes} bytes in Base64.")
@@ -27,6 +28,7 @@ public static class Services
         services.AddSingleton<QuantumSignature>();
         services.AddSingleton<DueTenants>();
         services.AddSingleton<KeyStore>();
+        services.AddSingleton<FailedAuthentications>();
         services.AddSingleton<Authentication>();
         services.AddSingleton<ApiGate>();
 

@@ -21,8 +21,12 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
     private const int CachedKeysMax = 100_000;
     private const int AttemptsMax = 16;
 
+    // How long a key that nobody uses is remembered as good; only while its caller's address is limited does that make a difference.
+    private static readonly TimeSpan _knownFor = TimeSpan.FromHours(1);
+
     private readonly ITables _tables = storage.Main.Tables;
     private readonly MemoryCache _cache = new(new MemoryCacheOptions { SizeLimit = CachedKeysMax });
+    private readonly MemoryCache _knownGood = new(new MemoryCacheOptions { SizeLimit = CachedKeysMax });
     private readonly byte[]? _bootstrapHash = options.Value.BootstrapKey is { Length: > 0 } key ? ApiKey.HashOf(key) : null;
 
     /// <summary>Finds the key of a secret, also when it is expired or revoked. No storage request when it was read within <see cref="TrustedFor"/>.</summary>
@@ -45,7 +49,9 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
 
         try
         {
-            return await cached.Key.Value.WaitAsync(cancellationToken);
+            var key = await cached.Key.Value.WaitAsync(cancellationToken);
+            NoteWhetherGood(cacheKey, key);
+            return key;
         }
         catch when (cached.Key.Value.IsFaulted)
         {
@@ -53,6 +59,10 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
             throw;
         }
     }
+
+    /// <summary>Whether a key was good when this instance last looked, up to an hour of disuse ago. No storage request.</summary>
+    public bool IsKnownGood(string secret) =>
+        ApiKey.EnvironmentOf(secret) is not null && _knownGood.TryGetValue(Convert.ToHexString(ApiKey.HashOf(secret)), out _);
 
     /// <summary>Stores a new key. Two storage requests.</summary>
     public async Task AddAsync(ApiKey key, CancellationToken cancellationToken)
@@ -124,7 +134,11 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
         }
     }
 
-    public void Dispose() => _cache.Dispose();
+    public void Dispose()
+    {
+        _cache.Dispose();
+        _knownGood.Dispose();
+    }
 
     // The truth first, under the ETag with which it was read. A change that gives the same key is written nowhere but in the list.
     private async Task<ApiKey> ChangeAsync(ListedKey listed, Func<ApiKey, ApiKey> change, CancellationToken cancellationToken)
@@ -224,6 +238,18 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
         Size = 1,
         AbsoluteExpirationRelativeToNow = TrustedFor,
     });
+
+    private void NoteWhetherGood(string cacheKey, ApiKey? key)
+    {
+        if (key is null || !key.IsUsable(time.GetUtcNow()))
+        {
+            _knownGood.Remove(cacheKey);
+        }
+        else if (!_knownGood.TryGetValue(cacheKey, out _))
+        {
+            _knownGood.Set(cacheKey, true, new MemoryCacheEntryOptions { Size = 1, SlidingExpiration = _knownFor });
+        }
+    }
 
     private static (string Partition, string Row) HashKey(byte[] hash)
     {
