@@ -71,12 +71,18 @@ public sealed class MalformedRequests(string key, string objectId, string entang
         "\t", "a\tb", "sha-256=:AA==:", "sha-256=:!!:", "localhost", "[::1", "a b", "evil.example:99999", "()<>@,;:\\\"/[]?={}",
     ];
 
-    /// <summary>The bytes of a request.</summary>
+    /// <summary>The bytes of a request, one in eight with a few that are not what they should be.</summary>
     public byte[] Make(Random random)
     {
-        var request = new List<byte>(Head(random, out var body));
-        request.AddRange(body);
-        return random.Next(8) == 0 ? Mutate(random, [.. request]) : [.. request];
+        var request = Unmutated(random);
+        return random.Next(8) == 0 ? Mutate(random, request) : request;
+    }
+
+    /// <summary>The bytes of a request as they are meant to be.</summary>
+    public byte[] Unmutated(Random random)
+    {
+        var head = Head(random, out var body);
+        return [.. head, .. body];
     }
 
     private byte[] Head(Random random, out byte[] body)
