@@ -16,6 +16,7 @@ public static class Services
     {
         services.AddOptions<KeyOptions>().Bind(configuration.GetSection("QuantumFlux")).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<FailedAuthenticationOptions>().Bind(configuration.GetSection("QuantumFlux:RateLimits")).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<EntanglementLimitOptions>().Bind(configuration.GetSection("QuantumFlux:RateLimits")).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<MasterKeyOptions>().Bind(configuration.GetSection("QuantumFlux"))
             .ValidateDataAnnotations()
             .Validate(options => MasterKey.IsValid(options.MasterKey), $"QuantumFlux:MasterKey must be {MasterKey.Bytes} bytes in Base64.")
@@ -38,6 +39,7 @@ public static class Services
         services.AddSingleton<WorkStore>();
         services.AddSingleton<ContentStore>();
         services.AddSingleton<ObjectStore>();
+        services.AddSingleton<PairCounts>();
         services.AddSingleton<ObjectWriter>();
         services.AddSingleton<UploadStore>();
         services.AddSingleton<ObjectMaintenance>();
