@@ -38,7 +38,7 @@ public sealed record FailedAuthenticationWindow(int Limit, int Remaining, DateTi
 /// </remarks>
 public sealed class FailedAuthentications(IOptions<FailedAuthenticationOptions> options, TimeProvider time)
 {
-    /// <summary>The most addresses that are told apart in one minute; about 10 MB.</summary>
+    /// <summary>The most addresses that are told apart in one minute.</summary>
     public const int AddressesMax = 100_000;
 
     private const string Policy = "failed-authentications";
