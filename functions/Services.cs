@@ -30,6 +30,7 @@ public static class Services
         services.AddSingleton<QuantumSignature>();
         services.AddSingleton<DueTenants>();
         services.AddSingleton<KeyStore>();
+        services.AddSingleton<FailedAuthentications>();
         services.AddSingleton<Authentication>();
         services.AddSingleton<RateLimits>();
         services.AddSingleton<ApiGate>();
@@ -40,6 +41,7 @@ public static class Services
         services.AddSingleton<WorkStore>();
         services.AddSingleton<ContentStore>();
         services.AddSingleton<ObjectStore>();
+        services.AddSingleton<PairCounts>();
         services.AddSingleton<ObjectWriter>();
         services.AddSingleton<UploadStore>();
         services.AddSingleton<ObjectMaintenance>();

@@ -164,13 +164,13 @@ public sealed class ApiException(int status, string code, string message, IReadO
         IReadOnlyList<string> violatedPolicies,
         TimeSpan? retryAfter,
         DateTimeOffset? windowReset = null,
-        IReadOnlyDictionary<string, object?>? details = null) => new(
-        StatusCodes.Status429TooManyRequests, "RATE_LIMIT_EXCEEDED", message, details)
-    {
-        RetryAfter = retryAfter,
-        WindowReset = windowReset,
-        ViolatedPolicies = violatedPolicies,
-    };
+        IReadOnlyDictionary<string, object?>? details = null) =>
+        new(StatusCodes.Status429TooManyRequests, "RATE_LIMIT_EXCEEDED", message, details)
+        {
+            RetryAfter = retryAfter,
+            WindowReset = windowReset,
+            ViolatedPolicies = violatedPolicies,
+        };
 
     /// <summary>503: storage or another dependency does not answer, or too many writers met; the same request may succeed later.</summary>
     public static ApiException Unavailable() => new(

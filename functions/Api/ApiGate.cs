@@ -13,7 +13,8 @@ namespace QuantumFlux.Api;
 /// It lives here and not in host middleware because the two hosts have different ones, and because a result that is returned to the Functions
 /// worker would be executed after all middleware, outside of any error handling.
 /// </remarks>
-public sealed partial class ApiGate(Authentication authentication, RateLimits limits, Telemetry telemetry, TimeProvider time, ILogger<ApiGate> logger)
+public sealed partial class ApiGate(
+    Authentication authentication, FailedAuthentications failures, RateLimits limits, Telemetry telemetry, TimeProvider time, ILogger<ApiGate> logger)
 {
     private const int ClientRequestIdMax = 128;
 
@@ -126,6 +127,12 @@ public sealed partial class ApiGate(Authentication authentication, RateLimits li
             // Half an answer is out: only a broken connection tells the client that it is not whole.
             context.Abort();
             return;
+        }
+
+        // Whoever has no key has only what the address has left.
+        if (!context.Response.Headers.ContainsKey("RateLimit-Policy"))
+        {
+            failures.StateOf(context.Connection.RemoteIpAddress).WriteTo(context.Response.Headers);
         }
 
         try

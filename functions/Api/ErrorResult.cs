@@ -1,8 +1,9 @@
 using System.Globalization;
+using Microsoft.Extensions.Primitives;
 
 namespace QuantumFlux.Api;
 
-/// <summary>Answers with an error: its status, its headers and the envelope.</summary>
+/// <summary>Answers with an error: its status, its headers, and the envelope or, when the client would rather read those, problem details.</summary>
 /// <param name="error">What went wrong.</param>
 /// <param name="requestId">The request's id.</param>
 /// <param name="now">When it went wrong.</param>
@@ -21,6 +22,7 @@ public sealed class ErrorResult(ApiException error, string requestId, DateTimeOf
         }
 
         headers["X-Error-Code"] = error.Code;
+        headers.Vary = "Accept";
         headers.CacheControl = "no-store";
         if (error.Status == StatusCodes.Status401Unauthorized)
         {
@@ -42,6 +44,13 @@ public sealed class ErrorResult(ApiException error, string requestId, DateTimeOf
             headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
         }
 
-        return Json.Result(new ApiErrorEnvelope(ApiError.From(error, requestId, now)), error.Status).ExecuteAsync(httpContext);
+        var (body, contentType) = Body(error, requestId, now, httpContext.Request.Headers.Accept);
+        return Json.Result(body, error.Status, contentType).ExecuteAsync(httpContext);
     }
+
+    /// <summary>The error as the client wants to read it, and the content type of that.</summary>
+    public static (object Body, string ContentType) Body(ApiException error, string requestId, DateTimeOffset now, StringValues accept) =>
+        Problem.IsPreferred(accept)
+            ? (Problem.From(error, requestId, now), Problem.ContentType)
+            : (new ApiErrorEnvelope(ApiError.From(error, requestId, now)), Json.ContentType);
 }

@@ -9,6 +9,9 @@ namespace QuantumFlux.Api;
 /// <summary>How this service writes JSON: snake_case names, UTC times with milliseconds, nulls written out.</summary>
 public static class Json
 {
+    /// <summary>The header of an answer, unless its media type is another one whose text is JSON.</summary>
+    public const string ContentType = "application/json; charset=utf-8";
+
     /// <summary>The one set of options; read-only.</summary>
     public static JsonSerializerOptions Options { get; } = CreateOptions();
 
@@ -17,7 +20,8 @@ public static class Json
         moment.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 
     /// <summary>An answer with a JSON body.</summary>
-    public static IResult Result(object value, int status = StatusCodes.Status200OK) => new JsonResult(value, status);
+    public static IResult Result(object value, int status = StatusCodes.Status200OK, string contentType = ContentType) =>
+        new JsonResult(value, status, contentType);
 
     private static JsonSerializerOptions CreateOptions()
     {
@@ -41,7 +45,7 @@ public static class Json
             writer.WriteStringValue(Format(value));
     }
 
-    private sealed class JsonResult(object value, int status) : IResult
+    private sealed class JsonResult(object value, int status, string contentType) : IResult
     {
         public Task ExecuteAsync(HttpContext httpContext)
         {
@@ -53,7 +57,7 @@ public static class Json
 
             var response = httpContext.Response;
             response.StatusCode = status;
-            response.ContentType = "application/json; charset=utf-8";
+            response.ContentType = contentType;
             response.ContentLength = buffer.WrittenCount;
 
             // Methods are case-sensitive: the server takes "Head" for a method of its own, whose answer has a body.

@@ -51,8 +51,9 @@ public sealed record CreateEntanglement(
     }
 
     /// <summary>The entanglement that the request describes. One that is too weak to hold is only pending.</summary>
-    public Pair ToPair(DateTimeOffset now) => new(
+    public Pair ToPair(string keyId, DateTimeOffset now) => new(
         Ids.New(Entanglement.Prefix, now),
+        keyId,
         SourceId,
         TargetId,
         Strength < Pair.CoherenceMin ? PairStatus.Pending : PairStatus.Active,

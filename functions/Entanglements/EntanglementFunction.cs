@@ -50,7 +50,7 @@ public sealed class EntanglementFunction(
             throw ApiException.DimensionalRoutingDenied("free", Dimensions.DefaultPathway);
         }
 
-        var pair = create.ToPair(time.GetUtcNow());
+        var pair = create.ToPair(caller.Key.KeyId, time.GetUtcNow());
         var changed = await writer.ChangeAsync(caller.Tenant, new Change(pair.SourceId, Check, Added: pair), cancellationToken);
         request.HttpContext.Response.Headers.Location = $"/api/v3/quantum/entangle/{pair.Id}";
         return Json.Result(CreatedEntanglementView.From(

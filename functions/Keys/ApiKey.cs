@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
+using QuantumFlux.Api;
 
 namespace QuantumFlux.Keys;
 
@@ -51,6 +52,7 @@ public static class Scopes
 /// <param name="CreatedAt">When it was made.</param>
 /// <param name="ExpiresAt">When it stops working.</param>
 /// <param name="RevokedAt">When it was revoked; null while it is not.</param>
+/// <param name="RotatedTo">The key that a rotation made in its place, the last one if there were several; null when it was not rotated.</param>
 public sealed partial record ApiKey(
     string KeyId,
     byte[] Hash,
@@ -62,10 +64,17 @@ public sealed partial record ApiKey(
     IReadOnlyList<string> Scopes,
     DateTimeOffset CreatedAt,
     DateTimeOffset ExpiresAt,
-    DateTimeOffset? RevokedAt)
+    DateTimeOffset? RevokedAt,
+    string? RotatedTo)
 {
     /// <summary>How long a key lives; the specification enforces it.</summary>
     public static readonly TimeSpan Lifetime = TimeSpan.FromDays(470);
+
+    /// <summary>The age beyond which the specification recommends to rotate a key.</summary>
+    public static readonly TimeSpan RecommendedAgeMax = TimeSpan.FromDays(47);
+
+    /// <summary>How long a key lives on after its rotation: the specification's 23.7 hours.</summary>
+    public static readonly TimeSpan RotationGrace = TimeSpan.FromSeconds(85_320);
 
     /// <summary>The longest name, in characters.</summary>
     public const int NameCharactersMax = 100;
@@ -77,6 +86,25 @@ public sealed partial record ApiKey(
 
     /// <summary>Whether the key opens anything at a moment.</summary>
     public bool IsUsable(DateTimeOffset now) => RevokedAt is null && now < ExpiresAt;
+
+    /// <summary>The key after its rotation: it ends with the grace, or when it would have ended anyway. A second rotation gives it no more time.</summary>
+    public ApiKey Rotated(string successorId, DateTimeOffset now) => this with
+    {
+        ExpiresAt = now + RotationGrace < ExpiresAt ? now + RotationGrace : ExpiresAt,
+        RotatedTo = successorId,
+    };
+
+    /// <summary>
+    /// What the owner is told with every answer, as a Structured Field item (RFC 9651): that the key is past the recommended age, or that it has been
+    /// rotated and is about to end. Null when there is nothing to say.
+    /// </summary>
+    public string? RotationAdvice(DateTimeOffset now) => this switch
+    {
+        { RotatedTo: { } successor } => $"rotated;successor=\"{successor}\";expires_at=\"{Json.Format(ExpiresAt)}\"",
+        _ when now - CreatedAt > RecommendedAgeMax => string.Create(
+            CultureInfo.InvariantCulture, $"recommended;age_days={(int)(now - CreatedAt).TotalDays};expires_at=\"{Json.Format(ExpiresAt)}\""),
+        _ => null,
+    };
 
     /// <summary>How lists show the secret.</summary>
     public string Masked => $"{SecretPrefix(Environment)}…{LastCharacters}";

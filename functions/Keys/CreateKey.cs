@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 using QuantumFlux.Api;
 
@@ -48,6 +49,38 @@ public sealed partial record CreateKey(string Name, KeyEnvironment Environment, 
         return create;
     }
 
+    /// <summary>The request that a rotation stands for: a key that may do what another one may.</summary>
+    /// <exception cref="ApiException">403 when that is more than the caller may give.</exception>
+    public static CreateKey Like(ApiKey key, Caller caller)
+    {
+        if (key.Scopes.Except(caller.Key.Scopes).Any() || key.Tier > caller.Key.Tier)
+        {
+            caller.Require(QuantumFlux.Keys.Scopes.Admin);
+        }
+
+        return new CreateKey(key.Name, key.Environment, key.Tier, key.Scopes, key.AccountId);
+    }
+
+    /// <summary>The key that the request describes, and its secret, which nobody will see again. Every key but the first is made here.</summary>
+    public (ApiKey Key, string Secret) ToKey(DateTimeOffset now)
+    {
+        var secret = ApiKey.NewSecret(Environment);
+        var key = new ApiKey(
+            Ids.New("key_", now),
+            ApiKey.HashOf(secret),
+            secret[^4..],
+            Name,
+            AccountId,
+            Environment,
+            Tier,
+            Scopes,
+            now,
+            now + ApiKey.Lifetime,
+            null,
+            null);
+        return (key, secret);
+    }
+
     /// <summary>Says what an account's id must be when a text is none, else null.</summary>
     public static string? CheckAccount(string text) => AccountForm().IsMatch(text) ? null : "must be 1 to 64 letters, digits, _ or -";
 
@@ -75,6 +108,7 @@ public sealed record KeyView(
     DateTimeOffset CreatedAt,
     DateTimeOffset ExpiresAt,
     DateTimeOffset? RevokedAt,
+    string? RotatedTo,
     DateTimeOffset? LastUsedAt)
 {
     public static KeyView From(ApiKey key, DateTimeOffset? lastUsedAt) => new(
@@ -88,13 +122,14 @@ public sealed record KeyView(
         key.CreatedAt,
         key.ExpiresAt,
         key.RevokedAt,
+        key.RotatedTo,
         lastUsedAt);
 }
 
 /// <summary>A page of keys.</summary>
 public sealed record KeyListView(IReadOnlyList<KeyView> Keys, bool HasMore);
 
-/// <summary>The answer to a creation: the only time that the secret is shown.</summary>
+/// <summary>The answer to a creation or a rotation: the only time that the secret is shown. The previous key is a rotation's alone.</summary>
 public sealed record NewKeyView(
     string KeyId,
     string Key,
@@ -104,9 +139,11 @@ public sealed record NewKeyView(
     string Tier,
     IReadOnlyList<string> Scopes,
     DateTimeOffset CreatedAt,
-    DateTimeOffset ExpiresAt)
+    DateTimeOffset ExpiresAt,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? PreviousKeyId,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] DateTimeOffset? PreviousExpiresAt)
 {
-    public static NewKeyView From(ApiKey key, string secret) => new(
+    public static NewKeyView From(ApiKey key, string secret, ApiKey? previous = null) => new(
         key.KeyId,
         secret,
         key.Name,
@@ -115,5 +152,7 @@ public sealed record NewKeyView(
         key.Tier.ToString().ToLowerInvariant(),
         key.Scopes,
         key.CreatedAt,
-        key.ExpiresAt);
+        key.ExpiresAt,
+        previous?.KeyId,
+        previous?.ExpiresAt);
 }

@@ -11,7 +11,7 @@ namespace QuantumFlux.Keys;
 /// <remarks>
 /// Two rows a key in the table <c>keys</c>. The one under the secret's hash is the truth and what a request is checked against; the one under the
 /// account lists the key. They lie in different partitions, so they are written one after the other: first the truth, then the list. A crash
-/// in between leaves a key that nobody was told, or a list that lags behind a revocation until that is sent again.
+/// in between leaves a key that nobody was told, or a list that lags behind a revocation or a rotation until that is sent again.
 /// </remarks>
 public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> options, TimeProvider time) : IDisposable
 {
@@ -27,8 +27,12 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
     // The key itself, and its use under each policy: v2 and v3.
     private const int RowsOfKeyMax = 3;
 
+    // How long a key that nobody uses is remembered as good; only while its caller's address is limited does that make a difference.
+    private static readonly TimeSpan _knownFor = TimeSpan.FromHours(1);
+
     private readonly ITables _tables = storage.Main.Tables;
     private readonly MemoryCache _cache = new(new MemoryCacheOptions { SizeLimit = CachedKeysMax });
+    private readonly MemoryCache _knownGood = new(new MemoryCacheOptions { SizeLimit = CachedKeysMax });
     private readonly byte[]? _bootstrapHash = options.Value.BootstrapKey is { Length: > 0 } key ? ApiKey.HashOf(key) : null;
 
     /// <summary>Finds the key of a secret, also when it is expired or revoked. No storage request when it was read within <see cref="TrustedFor"/>.</summary>
@@ -51,7 +55,9 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
 
         try
         {
-            return await cached.Key.Value.WaitAsync(cancellationToken);
+            var key = await cached.Key.Value.WaitAsync(cancellationToken);
+            NoteWhetherGood(cacheKey, key);
+            return key;
         }
         catch when (cached.Key.Value.IsFaulted)
         {
@@ -59,6 +65,10 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
             throw;
         }
     }
+
+    /// <summary>Whether a key was good when this instance last looked, up to an hour of disuse ago. No storage request.</summary>
+    public bool IsKnownGood(string secret) =>
+        ApiKey.EnvironmentOf(secret) is not null && _knownGood.TryGetValue(Convert.ToHexString(ApiKey.HashOf(secret)), out _);
 
     /// <summary>Stores a new key. Two storage requests.</summary>
     public async Task AddAsync(ApiKey key, CancellationToken cancellationToken)
@@ -96,59 +106,119 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
         return ([.. keys.Take(limit)], keys.Count > limit);
     }
 
-    /// <summary>Revokes a key by its id, or does nothing when it is revoked already.</summary>
-    /// <param name="accountId">The account.</param>
-    /// <param name="keyId">The key.</param>
-    /// <param name="isAllowed">Whether the caller may revoke a key of that account.</param>
-    /// <param name="cancellationToken">Ends the call early.</param>
-    /// <returns>The revoked key, or null when the account has no such key for this caller.</returns>
-    public async Task<ApiKey?> RevokeAsync(string accountId, string keyId, Func<ApiKey, bool> isAllowed, CancellationToken cancellationToken)
+    /// <summary>A key by its id, as the list has it. One storage request.</summary>
+    /// <returns>The key, or null when the account has no such key.</returns>
+    public async Task<ListedKey?> FindListedAsync(string accountId, string keyId, CancellationToken cancellationToken) =>
+        await _tables.GetAsync(Table, AccountPartition(accountId), TableKey.Escape(keyId), null, cancellationToken) is { } row
+            ? new ListedKey(Parse(row), row.ETag!)
+            : null;
+
+    /// <summary>Revokes a key, or does nothing when it is revoked already. Three storage requests.</summary>
+    /// <returns>The revoked key.</returns>
+    public Task<ApiKey> RevokeAsync(ListedKey listed, CancellationToken cancellationToken)
     {
-        var row = await _tables.GetAsync(Table, AccountPartition(accountId), TableKey.Escape(keyId), null, cancellationToken);
-        return row is not null && Parse(row) is var key && isAllowed(key) ? await RevokeAsync(key.Hash, cancellationToken) : null;
+        var now = time.GetUtcNow();
+        return ChangeAsync(listed, key => key.RevokedAt is null ? key with { RevokedAt = now } : key, cancellationToken);
     }
 
-    /// <summary>Revokes a key by its secret.</summary>
-    /// <returns>The revoked key, or null when the account has no such key for this caller.</returns>
-    public async Task<ApiKey?> RevokeSecretAsync(string accountId, string secret, Func<ApiKey, bool> isAllowed, CancellationToken cancellationToken)
+    /// <summary>Puts a new key in the place of another, which ends with the grace. Five storage requests.</summary>
+    /// <remarks>
+    /// The new key is usable and listed before the old one is shortened, so whatever a crash leaves, the owner has a key. Two rotations at once both
+    /// make a key; the old one names the later.
+    /// </remarks>
+    /// <returns>The old key as it is now.</returns>
+    /// <exception cref="ApiException">409 <c>QUANTUM_CONFLICT</c> when the old key is revoked or expired.</exception>
+    public async Task<ApiKey> RotateAsync(ListedKey old, ApiKey successor, CancellationToken cancellationToken)
     {
-        var key = await FindAsync(secret, cancellationToken);
-        return key is null || key.AccountId != accountId || !isAllowed(key) ? null : await RevokeAsync(key.Hash, cancellationToken);
+        var now = successor.CreatedAt;
+        RefuseEnded(old.Key, now);
+        await AddAsync(successor, cancellationToken);
+        try
+        {
+            return await ChangeAsync(
+                old,
+                key =>
+                {
+                    RefuseEnded(key, now);
+                    return key.Rotated(successor.KeyId, now);
+                },
+                cancellationToken);
+        }
+        catch (ApiException exception) when (exception.Status is StatusCodes.Status404NotFound or StatusCodes.Status409Conflict)
+        {
+            // Revoked since it was read: what was revoked must not live on under another name.
+            if (await FindListedAsync(successor.AccountId, successor.KeyId, cancellationToken) is { } added)
+            {
+                await RevokeAsync(added, cancellationToken);
+            }
+
+            throw;
+        }
     }
 
     /// <summary>The row that counts the requests of a key under one policy. It lies beside the row that lists the key, so that one range holds both.</summary>
     public static MeterRow UseRow(ApiKey key, string policy) =>
         new(Table, AccountPartition(key.AccountId), $"{TableKey.Escape(key.KeyId)}{UseMark}{policy}");
 
-    public void Dispose() => _cache.Dispose();
+    public void Dispose()
+    {
+        _cache.Dispose();
+        _knownGood.Dispose();
+    }
 
-    private async Task<ApiKey?> RevokeAsync(byte[] hash, CancellationToken cancellationToken)
+    // The truth first, under the ETag with which it was read. A change that gives the same key is written nowhere but in the list.
+    private async Task<ApiKey> ChangeAsync(ListedKey listed, Func<ApiKey, ApiKey> change, CancellationToken cancellationToken)
     {
         for (var attempt = 0; attempt < AttemptsMax; attempt++)
         {
-            var (partition, row) = HashKey(hash);
-            var current = await _tables.GetAsync(Table, partition, row, null, cancellationToken);
-            if (current is null)
+            var (key, etag) = await ReadTruthAsync(listed.Key, cancellationToken);
+            var changed = change(key);
+            if (ReferenceEquals(changed, key)
+                || (await _tables.WriteAsync(Table, [TableAction.Replace(HashRow(changed), etag)], cancellationToken)).IsDone)
             {
-                return null;
+                _cache.Remove(Convert.ToHexString(key.Hash));
+                await ListAsync(changed, listed.ETag, cancellationToken);
+                return changed;
             }
-
-            var key = Parse(current);
-            if (key.RevokedAt is null)
-            {
-                key = key with { RevokedAt = time.GetUtcNow() };
-                if (!(await _tables.WriteAsync(Table, [TableAction.Replace(HashRow(key), current.ETag!)], cancellationToken)).IsDone)
-                {
-                    continue;
-                }
-            }
-
-            await _tables.WriteAsync(Table, [TableAction.Upsert(AccountRow(key))], cancellationToken);
-            _cache.Remove(Convert.ToHexString(hash));
-            return key;
         }
 
         throw ApiException.Unavailable();
+    }
+
+    // The list's row was read before the truth was. So when its ETag still holds, nobody has listed anything newer.
+    private async Task ListAsync(ApiKey key, string listETag, CancellationToken cancellationToken)
+    {
+        for (var attempt = 0; attempt < AttemptsMax; attempt++)
+        {
+            if ((await _tables.WriteAsync(Table, [TableAction.Replace(AccountRow(key), listETag)], cancellationToken)).IsDone)
+            {
+                return;
+            }
+
+            listETag = (await FindListedAsync(key.AccountId, key.KeyId, cancellationToken) ?? throw ApiException.Unavailable()).ETag;
+            (key, _) = await ReadTruthAsync(key, cancellationToken);
+        }
+
+        throw ApiException.Unavailable();
+    }
+
+    private async Task<(ApiKey Key, string ETag)> ReadTruthAsync(ApiKey key, CancellationToken cancellationToken)
+    {
+        // A bootstrap key is listed first: until its other row is there, it is no key yet.
+        var (partition, row) = HashKey(key.Hash);
+        return await _tables.GetAsync(Table, partition, row, null, cancellationToken) is { } found
+            ? (Parse(found), found.ETag!)
+            : throw ApiException.NotFound("key_id", "API key");
+    }
+
+    private static void RefuseEnded(ApiKey key, DateTimeOffset now)
+    {
+        if (!key.IsUsable(now))
+        {
+            throw ApiException.QuantumConflict(
+                "A key that has ended cannot be rotated",
+                new Dictionary<string, object?> { ["key_id"] = key.RevokedAt is null ? "is expired" : "is revoked" });
+        }
     }
 
     private async Task<ApiKey?> ReadAsync(byte[] hash, KeyEnvironment environment, string lastCharacters, CancellationToken cancellationToken)
@@ -180,6 +250,7 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
             Scopes.All,
             now,
             now + ApiKey.Lifetime,
+            null,
             null);
 
         // The list first, for once: a key that exists must be one that its owner can see, and this write is repeated until the second one lands.
@@ -193,6 +264,18 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
         Size = 1,
         AbsoluteExpirationRelativeToNow = TrustedFor,
     });
+
+    private void NoteWhetherGood(string cacheKey, ApiKey? key)
+    {
+        if (key is null || !key.IsUsable(time.GetUtcNow()))
+        {
+            _knownGood.Remove(cacheKey);
+        }
+        else if (!_knownGood.TryGetValue(cacheKey, out _))
+        {
+            _knownGood.Set(cacheKey, true, new MemoryCacheEntryOptions { Size = 1, SlidingExpiration = _knownFor });
+        }
+    }
 
     private static (string Partition, string Row) HashKey(byte[] hash)
     {
@@ -221,7 +304,8 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
         .Set("Scopes", string.Join(' ', key.Scopes))
         .Set("CreatedAt", key.CreatedAt.UtcTicks)
         .Set("ExpiresAt", key.ExpiresAt.UtcTicks)
-        .Set("RevokedAt", key.RevokedAt?.UtcTicks);
+        .Set("RevokedAt", key.RevokedAt?.UtcTicks)
+        .Set("RotatedTo", key.RotatedTo);
 
     private static ApiKey Parse(TableRow row) => new(
         row.Text("KeyId")!,
@@ -234,7 +318,13 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
         row.Text("Scopes")!.Split(' ', StringSplitOptions.RemoveEmptyEntries),
         new DateTimeOffset(row.Whole("CreatedAt")!.Value, TimeSpan.Zero),
         new DateTimeOffset(row.Whole("ExpiresAt")!.Value, TimeSpan.Zero),
-        row.Whole("RevokedAt") is { } ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null);
+        row.Whole("RevokedAt") is { } ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null,
+        row.Text("RotatedTo"));
 
     private sealed record CachedKey(long ReadAt, Lazy<Task<ApiKey?>> Key);
 }
+
+/// <summary>A key as its account's list has it.</summary>
+/// <param name="Key">The key; what it may do and when it ends can lag behind the truth.</param>
+/// <param name="ETag">The state of the list's row.</param>
+public sealed record ListedKey(ApiKey Key, string ETag);

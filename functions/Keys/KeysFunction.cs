@@ -27,20 +27,7 @@ public sealed class KeysFunction(ApiGate gate, KeyStore keys, TimeProvider time)
     private async Task<IResult> CreateAsync(HttpRequest request, Caller caller, CancellationToken cancellationToken)
     {
         var create = CreateKey.From(await JsonBody.ReadAsync(request, isRequired: false, cancellationToken), caller);
-        var now = time.GetUtcNow();
-        var secret = ApiKey.NewSecret(create.Environment);
-        var key = new ApiKey(
-            Ids.New("key_", now),
-            ApiKey.HashOf(secret),
-            secret[^4..],
-            create.Name,
-            create.AccountId,
-            create.Environment,
-            create.Tier,
-            create.Scopes,
-            now,
-            now + ApiKey.Lifetime,
-            null);
+        var (key, secret) = create.ToKey(time.GetUtcNow());
         await keys.AddAsync(key, cancellationToken);
 
         // The only answer that ever holds the secret: nobody on the way may keep it.

@@ -37,12 +37,19 @@ public sealed class RevokeFunction(ApiGate gate, KeyStore keys)
         body.ThrowIfInvalid();
 
         caller.RequireAccount(account);
-        var revoked = keyId is not null
-            ? Ids.IsWellFormed(keyId, "key_") ? await keys.RevokeAsync(account, keyId, caller.MayKeep, cancellationToken) : null
-            : await keys.RevokeSecretAsync(account, secret!, caller.MayKeep, cancellationToken);
-        return revoked is null
-            ? throw ApiException.NotFound(keyId is not null ? "key_id" : "key", "API key")
-            : Json.Result(new RevokedView(revoked.KeyId, "revoked", revoked.RevokedAt!.Value));
+        if (secret is not null)
+        {
+            keyId = await keys.FindAsync(secret, cancellationToken) is { } key && key.AccountId == account ? key.KeyId : "";
+        }
+
+        var listed = Ids.IsWellFormed(keyId!, "key_") ? await keys.FindListedAsync(account, keyId!, cancellationToken) : null;
+        if (listed is null || !caller.MayKeep(listed.Key))
+        {
+            throw ApiException.NotFound(secret is null ? "key_id" : "key", "API key");
+        }
+
+        var revoked = await keys.RevokeAsync(listed, cancellationToken);
+        return Json.Result(new RevokedView(revoked.KeyId, "revoked", revoked.RevokedAt!.Value));
     }
 }
 

@@ -24,6 +24,14 @@ public sealed class RateLimitOptions
     /// <summary>Q-Store (version 2), whatever the tier.</summary>
     [ValidateObjectMembers]
     public QStoreLimits QStore { get; set; } = new();
+
+    /// <summary>The most entanglements that one key has active at a time. Default: 847, from the specification.</summary>
+    [Range(1, 1_000_000)]
+    public int EntanglementsMax { get; set; } = 847;
+
+    /// <summary>The most requests a minute from one address that come without a good key. Default: 60.</summary>
+    [Range(1, 1_000_000)]
+    public int FailedAuthenticationsPerMinute { get; set; } = 60;
 }
 
 /// <summary>The requests that one tier may make on version 3 in each window.</summary>

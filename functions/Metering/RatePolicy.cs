@@ -4,7 +4,7 @@ using QuantumFlux.Keys;
 namespace QuantumFlux.Metering;
 
 /// <summary>So many requests in each span of time. The spans follow each other without gaps, counted from 1970, and have numbers.</summary>
-/// <param name="Name">The span in one word, such as <c>hour</c>.</param>
+/// <param name="Name">What headers call it: the span in one word, such as <c>hour</c>.</param>
 /// <param name="Length">How long each is; whole seconds.</param>
 /// <param name="Limit">The most requests in one.</param>
 public sealed record RateWindow(string Name, TimeSpan Length, long Limit)
@@ -45,7 +45,7 @@ public sealed class RatePolicy
             string.Create(CultureInfo.InvariantCulture, $"\"{window.Name}\";q={window.Limit};w={(long)window.Length.TotalSeconds}")));
     }
 
-    /// <summary>Which requests it is about: <c>v3</c> or <c>v2</c>.</summary>
+    /// <summary>Which requests it is about: <c>v3</c>, <c>v2</c> or <c>failed-authentications</c>.</summary>
     public string Name { get; }
 
     /// <summary>False when limits are switched off: then requests are counted, so that a key's last use is known, and never refused.</summary>
@@ -85,6 +85,14 @@ public sealed class RatePolicy
             new RateWindow("second", TimeSpan.FromSeconds(1), options.QStore.Second),
             new RateWindow("minute", TimeSpan.FromMinutes(1), options.QStore.Minute))
         : Unlimited("v2");
+
+    /// <summary>The policy of an address whose requests fail to authenticate.</summary>
+    public static RatePolicy ForFailedAuthentications(RateLimitOptions options) => options.Enabled
+        ? new RatePolicy(
+            "failed-authentications",
+            true,
+            new RateWindow("failed-authentications", TimeSpan.FromMinutes(1), options.FailedAuthenticationsPerMinute))
+        : Unlimited("failed-authentications");
 
     // More than can be used, and far from overflowing when it is added to.
     private static RatePolicy Unlimited(string name) => new(name, false, new RateWindow("minute", TimeSpan.FromMinutes(1), long.MaxValue / 4));

@@ -70,15 +70,17 @@ public sealed class RateState(RatePolicy policy, bool isAdmitted, WindowState[] 
     }
 
     /// <summary>The error of a request that was not admitted: 429, until the last of the windows that are used up comes back.</summary>
-    public ApiException Refusal()
+    /// <param name="message">One sentence; null names the limit of that window.</param>
+    public ApiException Refusal(string? message = null)
     {
         var usedUp = windows.Where(state => state.Remaining == 0).ToList();
         var last = usedUp.MaxBy(state => state.ResetAt);
         return ApiException.RateLimitExceeded(
-            string.Create(CultureInfo.InvariantCulture, $"Rate limit of {last.Window.Limit} requests per {last.Window.Name} exceeded"),
+            message ?? string.Create(CultureInfo.InvariantCulture, $"Rate limit of {last.Window.Limit} requests per {last.Window.Name} exceeded"),
             [.. usedUp.Select(state => state.Window.Name)],
             TimeSpan.FromSeconds(SecondsUntil(last.ResetAt)),
-            last.ResetAt);
+            last.ResetAt,
+            new Dictionary<string, object?> { ["limit"] = last.Window.Limit, ["window_seconds"] = (long)last.Window.Length.TotalSeconds });
     }
 
     // Rounded up, so that whoever waits so long does not come too early.

@@ -7,8 +7,8 @@ namespace QuantumFlux.Objects;
 /// <summary>
 /// How objects and pairs lie in the table <c>objects</c>. The partition is the tenant; the kind of a row is the start of its key:
 /// <c>h:ID</c> heads, <c>v:ID:VERSION</c> versions (newest first), <c>c:SHA256:DIMENSION</c> content of row size, <c>c:SHA256:0</c> which blob holds
-/// larger content, <c>e:ID</c> pairs, <c>ej:VERSION</c> writes under way, <c>d:ID</c> dissolved pairs, <c>b:ID</c> backups, <c>u:ID</c> upload
-/// sessions, <c>j:…</c> other work.
+/// larger content, <c>e:ID</c> pairs, <c>ej:VERSION</c> writes under way, <c>d:ID</c> dissolved pairs, <c>n:KEYID</c> how many pairs an API key
+/// has, <c>b:ID</c> backups, <c>u:ID</c> upload sessions, <c>j:…</c> other work.
 /// </summary>
 /// <remarks>Pairs and writes under way lie side by side, so that one range query reads both.</remarks>
 public static class ObjectRows
@@ -16,6 +16,7 @@ public static class ObjectRows
     public const string Table = "objects";
 
     private const string HeadsFrom = "h:";
+    private const string PairCountsFrom = "n:";
 
     /// <summary>The range of pairs and of writes under way.</summary>
     public const string PairsFrom = "e:";
@@ -37,6 +38,10 @@ public static class ObjectRows
     public static string VersionKey(string objectId, long version) => VersionsFrom(objectId) + TableKey.Descending(version);
 
     public static string PairKey(string pairId) => PairsFrom + TableKey.Escape(pairId);
+
+    public static string PairCountKey(string keyId) => PairCountsFrom + TableKey.Escape(keyId);
+
+    public static bool IsPairCount(TableRow row) => row.Key.StartsWith(PairCountsFrom, StringComparison.Ordinal);
 
     public static string DissolvedKey(string pairId) => "d:" + TableKey.Escape(pairId);
 
@@ -77,6 +82,7 @@ public static class ObjectRows
         var statistics = pair.Statistics;
         return new TableRow(tenant, pair.Dissolution is null ? PairKey(pair.Id) : DissolvedKey(pair.Id))
             .Set("PairId", pair.Id)
+            .Set("KeyId", pair.KeyId)
             .Set("Source", pair.SourceId)
             .Set("Target", pair.TargetId)
             .Set("Status", pair.Status.ToString())
@@ -103,6 +109,7 @@ public static class ObjectRows
 
     public static Pair ParsePair(TableRow row) => new(
         row.Text("PairId")!,
+        row.Text("KeyId"),
         row.Text("Source")!,
         row.Text("Target")!,
         Enum.Parse<PairStatus>(row.Text("Status")!),
@@ -126,6 +133,14 @@ public static class ObjectRows
             TimeSpan.FromTicks(row.Whole("Downtime")!.Value)),
         row.Whole("DissolvedAt") is { } dissolved ? new Dissolution(Moment(dissolved), row.Text("BackupId")) : null,
         row.ETag);
+
+    public static TableRow PairCountRow(string tenant, PairCount count) => new TableRow(tenant, PairCountKey(count.KeyId))
+        .Set("KeyId", count.KeyId)
+        .Set("Count", count.Count)
+        .Set("ExpiredUntil", count.ExpiredUntil.UtcTicks);
+
+    public static PairCount ParsePairCount(TableRow row) =>
+        new(row.Text("KeyId")!, row.Whole("Count")!.Value, Moment(row.Whole("ExpiredUntil")!.Value), row.ETag);
 
     public static TableRow UnderWayRow(string tenant, WriteUnderWay write) => new TableRow(tenant, UnderWayKey(write.Version))
         .Set("Version", write.Version)

@@ -46,6 +46,7 @@ public sealed partial class ObjectWriter(
     ObjectStore objects,
     ContentStore contents,
     WorkStore work,
+    PairCounts counts,
     WriteLanes lanes,
     SyncLedger ledger,
     Dimensions dimensions,
@@ -59,10 +60,13 @@ public sealed partial class ObjectWriter(
     private readonly ITables _tables = storage.Main.Tables;
 
     /// <summary>Makes a change. Two storage requests for an object without partners.</summary>
-    /// <exception cref="ApiException">What the check says; 409 <c>QUANTUM_CONFLICT</c> when the write would reach a one-way target from elsewhere; 503.</exception>
+    /// <exception cref="ApiException">
+    /// What the check says; 409 <c>QUANTUM_CONFLICT</c> when the write would reach a one-way target from elsewhere; 429 when the key has as many entanglements as
+    /// it may; 503.
+    /// </exception>
     public async Task<Changed> ChangeAsync(string tenant, Change change, CancellationToken cancellationToken)
     {
-        string[] writes = change.Added is { } added ? [change.ObjectId, added.TargetId] : [change.ObjectId];
+        string[] writes = change.Added is { } added ? [change.ObjectId, added.TargetId, .. LaneOf(added)] : [change.ObjectId];
         var uploaded = change.Content?.Uploaded;
         try
         {
@@ -127,6 +131,7 @@ public sealed partial class ObjectWriter(
         graph.RefuseConflicts(now);
         lanes.Remember(tenant, graph);
         RefuseTooManyLinks(graph, change.Added, now);
+        var counted = change.Added is null ? [] : await counts.AddAsync(tenant, change.Added, now, cancellationToken);
 
         var latest = graph.Latest(now);
         var placement = await PlaceAsync(tenant, change, latest.Content, graph.DimensionsNeeded(now), cancellationToken);
@@ -136,6 +141,7 @@ public sealed partial class ObjectWriter(
         var fixedActions = placement.Actions
             .Concat(placement.Missing.Select(dimension => TableAction.Upsert(WorkItem.ForRepair(placement.Pointer, dimension).ToRow(tenant))))
             .Concat(change.Also is null ? [] : await change.Also(version))
+            .Concat(counted)
             .ToList();
 
         var moved = new HashSet<string>(StringComparer.Ordinal);
@@ -202,7 +208,7 @@ public sealed partial class ObjectWriter(
         }
 
         // What was read before our turn came may be stale. The second attempt reads in our turn, when only other instances can interfere.
-        using var lane = await lanes.EnterAsync(tenant, [pair.SourceId, pair.TargetId], cancellationToken);
+        using var lane = await lanes.EnterAsync(tenant, [pair.SourceId, pair.TargetId, .. LaneOf(pair)], cancellationToken);
         for (var attempt = 0; attempt < AttemptsMax; attempt++)
         {
             var heads = await objects.FindForWriteAsync(tenant, [pair.SourceId, pair.TargetId], cancellationToken);
@@ -211,16 +217,15 @@ public sealed partial class ObjectWriter(
             var unlinked = heads
                 .Where(head => head.Links.Any(link => link.PairId == pairId))
                 .Select(head => Put(tenant, head with { Links = [.. head.Links.Where(link => link.PairId != pairId)] }));
-            var result = await _tables.WriteAsync(
-                ObjectRows.Table,
-                [
-                    TableAction.Delete(tenant, ObjectRows.PairKey(pairId), pair.RowETag!),
-                    TableAction.Insert(ObjectRows.PairRow(tenant, ended)),
-                    .. unlinked,
-                    .. also,
-                ],
-                cancellationToken);
-            if (result.IsDone)
+            TableAction[] actions =
+            [
+                TableAction.Delete(tenant, ObjectRows.PairKey(pairId), pair.RowETag!),
+                TableAction.Insert(ObjectRows.PairRow(tenant, ended)),
+                .. unlinked,
+                .. await counts.RemoveAsync(tenant, pair, cancellationToken),
+                .. also,
+            ];
+            if (await WriteAsync(actions, cancellationToken))
             {
                 ledger.Forget(tenant, pairId);
                 return ended;
@@ -261,6 +266,7 @@ public sealed partial class ObjectWriter(
     private async Task<Changed?> LinkAsync(string tenant, ObjectGraph graph, Pair pair, DateTimeOffset now, CancellationToken cancellationToken)
     {
         var actions = new List<TableAction> { TableAction.Insert(ObjectRows.PairRow(tenant, pair)) };
+        actions.AddRange(await counts.AddAsync(tenant, pair, now, cancellationToken));
         foreach (var head in new[] { graph.Head(pair.SourceId), graph.Head(pair.TargetId) })
         {
             var version = head.Exists ? head.Current : head.Current with { Version = graph.NextVersion(now) };
@@ -272,7 +278,7 @@ public sealed partial class ObjectWriter(
         }
 
         var started = time.GetTimestamp();
-        return (await _tables.WriteAsync(ObjectRows.Table, actions, cancellationToken)).IsDone
+        return await WriteAsync(actions, cancellationToken)
             ? new Changed(graph.Origin.Current, false, graph.Origin.FirstVersion, [], time.GetElapsedTime(started))
             : null;
     }
@@ -404,7 +410,7 @@ public sealed partial class ObjectWriter(
         var started = time.GetTimestamp();
         try
         {
-            if (!(await _tables.WriteAsync(ObjectRows.Table, actions, cancellationToken)).IsDone)
+            if (!await WriteAsync(actions, cancellationToken))
             {
                 return null;
             }
@@ -429,6 +435,14 @@ public sealed partial class ObjectWriter(
         return latency;
     }
 
+    // A transaction that may hold a count: false when something had changed since it was read.
+    private async Task<bool> WriteAsync(IReadOnlyList<TableAction> actions, CancellationToken cancellationToken)
+    {
+        var result = await _tables.WriteAsync(ObjectRows.Table, actions, cancellationToken);
+        counts.Note(actions, result);
+        return result.IsDone;
+    }
+
     // What failed here is known to this instance alone. Before a write is refused for it, all of them are to know.
     private async Task RecordFailuresAsync(string tenant, Pair pair, CancellationToken cancellationToken)
     {
@@ -443,6 +457,8 @@ public sealed partial class ObjectWriter(
             }
         }
     }
+
+    private static string[] LaneOf(Pair pair) => pair.KeyId is { } keyId ? [PairCounts.LaneOf(keyId)] : [];
 
     private static ObjectHead Next(ObjectHead head, ObjectVersion version, Pair? added, DateTimeOffset now)
     {

@@ -20,6 +20,7 @@ public enum PairStatus
 
 /// <summary>Two objects kept in lock-step: an entanglement as it is stored.</summary>
 /// <param name="Id">Its id, <c>ent_</c> and 32 hex digits.</param>
+/// <param name="KeyId">The API key that made it, among whose entanglements it counts; null when it counts among nobody's.</param>
 /// <param name="SourceId">The object whose content both hold at first.</param>
 /// <param name="TargetId">The object that takes it over.</param>
 /// <param name="Status">Its stored state; <see cref="StatusAt"/> also knows about expiry.</param>
@@ -37,6 +38,7 @@ public enum PairStatus
 /// <param name="RowETag">The state of its row in storage; null when it is not stored yet.</param>
 public sealed record Pair(
     string Id,
+    string? KeyId,
     string SourceId,
     string TargetId,
     PairStatus Status,

@@ -49,7 +49,11 @@ public sealed class RefusedRequests(TimeProvider time) : IObserver<KeyValuePair<
     {
         var now = time.GetUtcNow();
         var requestId = Ids.New("req_", now);
-        var json = JsonSerializer.SerializeToUtf8Bytes(new ApiErrorEnvelope(ApiError.From(error, requestId, now)), Json.Options);
+
+        // The client's wish counts when it was read before what is at fault.
+        var request = features.GetRequiredFeature<IHttpRequestFeature>();
+        var (body, contentType) = ErrorResult.Body(error, requestId, now, request.Headers.Accept);
+        var json = JsonSerializer.SerializeToUtf8Bytes(body, Json.Options);
         var response = features.GetRequiredFeature<IHttpResponseFeature>();
         response.StatusCode = error.Status;
         response.Headers["X-Request-Id"] = requestId;
@@ -57,12 +61,13 @@ public sealed class RefusedRequests(TimeProvider time) : IObserver<KeyValuePair<
         response.Headers.XContentTypeOptions = "nosniff";
         response.Headers.CacheControl = "no-store";
         response.Headers.Connection = "close";
-        response.Headers.ContentType = "application/json; charset=utf-8";
+        response.Headers.Vary = "Accept";
+        response.Headers.ContentType = contentType;
         response.Headers.ContentLength = json.Length;
         await features.GetRequiredFeature<IHttpResponseBodyFeature>().StartAsync();
 
         // Kestrel has no response body as long as it has no request, so ours follows the headers into the connection.
-        if (features.GetRequiredFeature<IHttpRequestFeature>().Method != HttpMethods.Head)
+        if (request.Method != HttpMethods.Head)
         {
             await features.GetRequiredFeature<IConnectionTransportFeature>().Transport.Output.WriteAsync(json);
         }

@@ -60,6 +60,9 @@ public sealed class TestApp : IAsyncDisposable
                 [LocalSettings.BootstrapKeySetting] = adminKey,
                 [LocalSettings.MasterKeySetting] = Convert.ToBase64String(new byte[32]),
                 ["Logging:LogLevel:Default"] = "None",
+
+                // All tests call from one address, and many of them without a key.
+                ["QuantumFlux:RateLimits:FailedAuthenticationsPerMinute"] = "1000000",
             })
             .AddInMemoryCollection(settings ?? [])
             .Build();

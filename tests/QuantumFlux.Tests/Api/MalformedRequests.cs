@@ -18,7 +18,7 @@ public sealed class MalformedRequests(string key, string objectId, string entang
     [
         "a", "-a", ".", "..", "...", "%2e%2e", "%2F", "a%2Fb", "a%5Cb", "%C3%A9", "%ED%A0%80", "%FF", "%E2%80%AE", "a%20b", "a+b", "%25", "%2500", "*", "'", "%27%20or%20%271", "{id}",
         "~a", "a;b=c", "a:b", "a,b", "%0d%0aX:%20y", "%7F", "%F0%9F%98%80", "null", "undefined", "0", "versions", "uploads", "commit", "%EF%BC%91", "%", "%zz", "%u0041",
-        "ent_0123456789abcdef0123456789abcdef", "ent_", "ENT_0123456789ABCDEF0123456789ABCDEF", "bak_0123456789abcdef0123456789abcdef", "upl_0123456789abcdef0123456789abcdef", "key_0",
+        "ent_0123456789abcdef0123456789abcdef", "ent_", "ENT_0123456789ABCDEF0123456789ABCDEF", "bak_0123456789abcdef0123456789abcdef", "upl_0123456789abcdef0123456789abcdef", "key_0", "key_0123456789abcdef0123456789abcdef",
     ];
 
     private static readonly string[] _paths =
@@ -71,12 +71,18 @@ public sealed class MalformedRequests(string key, string objectId, string entang
         "\t", "a\tb", "sha-256=:AA==:", "sha-256=:!!:", "localhost", "[::1", "a b", "evil.example:99999", "()<>@,;:\\\"/[]?={}",
     ];
 
-    /// <summary>The bytes of a request.</summary>
+    /// <summary>The bytes of a request, one in eight with a few that are not what they should be.</summary>
     public byte[] Make(Random random)
     {
-        var request = new List<byte>(Head(random, out var body));
-        request.AddRange(body);
-        return random.Next(8) == 0 ? Mutate(random, [.. request]) : [.. request];
+        var request = Unmutated(random);
+        return random.Next(8) == 0 ? Mutate(random, request) : request;
+    }
+
+    /// <summary>The bytes of a request as they are meant to be.</summary>
+    public byte[] Unmutated(Random random)
+    {
+        var head = Head(random, out var body);
+        return [.. head, .. body];
     }
 
     private byte[] Head(Random random, out byte[] body)
@@ -118,7 +124,7 @@ public sealed class MalformedRequests(string key, string objectId, string entang
             4 when random.Next(6) == 0 => new string('a', random.Next(8_000)),
             _ => Pick(random, _ids),
         };
-        var (verb, path) = random.Next(18) switch
+        var (verb, path) = random.Next(19) switch
         {
             0 => ("POST", "/auth/keys"),
             1 => ("GET", "/auth/keys"),
@@ -134,7 +140,8 @@ public sealed class MalformedRequests(string key, string objectId, string entang
             12 or 13 => ("POST", "/quantum/entangle"),
             14 => ("GET", "/quantum/entangle"),
             15 => (Pick(random, ["GET", "DELETE"]), $"/quantum/entangle/{(random.Next(2) == 0 ? entanglementId : id)}"),
-            16 => ("GET", $"/quantum/backups/{id}/{Pick(random, _ids)}"),
+            16 => ("POST", $"/auth/keys/{Pick(random, _ids)}/rotate"),
+            17 => ("GET", $"/quantum/backups/{id}/{Pick(random, _ids)}"),
             _ => ("GET", Pick(random, _paths)),
         };
         return (random.Next(10) == 0 ? Pick(random, _verbs) : verb, path);

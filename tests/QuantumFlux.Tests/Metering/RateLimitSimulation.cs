@@ -51,7 +51,7 @@ public sealed class RateLimitSimulation
         }
 
         var tier = (Tier)(seed % 3);
-        _key = new ApiKey("key_simulated", new byte[32], "0000", "", "acc", KeyEnvironment.Live, tier, Scopes.All, default, default, null);
+        _key = new ApiKey("key_simulated", new byte[32], "0000", "", "acc", KeyEnvironment.Live, tier, Scopes.All, default, default, null, null);
         _policy = _isQStore ? RatePolicy.ForQStore(_options) : RatePolicy.ForTier(_options, tier);
         _instances = [.. Enumerable.Range(0, Instances).Select(_ => NewInstance(TimeSpan.Zero))];
     }

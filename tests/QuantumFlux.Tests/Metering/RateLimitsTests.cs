@@ -206,7 +206,7 @@ public sealed class RateLimitsTests(ITestOutputHelper output)
         _time);
 
     private static ApiKey Key(Tier tier) =>
-        new("key_0123", new byte[32], "0000", "", "acc", KeyEnvironment.Live, tier, Scopes.All, default, default, null);
+        new("key_0123", new byte[32], "0000", "", "acc", KeyEnvironment.Live, tier, Scopes.All, default, default, null, null);
 
     private static DateTimeOffset RoundUp(DateTimeOffset moment, TimeSpan length) =>
         DateTimeOffset.UnixEpoch + (Math.Ceiling((moment - DateTimeOffset.UnixEpoch) / length) * length);

@@ -44,6 +44,7 @@ public sealed class Simulation
     private readonly SimulatedTime _time = new();
     private readonly StorageAccounts _storage;
     private readonly Shape _shape;
+    private readonly int _entanglementsMax;
     private readonly List<string> _ids = [];
     private readonly List<Instance> _instances = [];
     private readonly List<Write> _writes = [];
@@ -60,6 +61,7 @@ public sealed class Simulation
     {
         _random = new Random(seed);
         _shape = shape;
+        _entanglementsMax = shape == Shape.Few && seed % 2 == 0 ? 3 : 847;
         _context = new SimulationContext(_random);
         _storage = new StorageAccounts(OpenAccount(), new Dictionary<int, StorageAccount> { [OwnAccountDimension] = OpenAccount() });
         _hasExpiries = _random.Next(2) == 0;
@@ -187,7 +189,7 @@ public sealed class Simulation
         {
             await act(instance);
         }
-        catch (Exception exception) when (exception is StorageException or ApiException { Status: 409 or 503 })
+        catch (Exception exception) when (exception is StorageException or ApiException { Status: 409 or 429 or 503 })
         {
             // What a client would see as an answer. Anything else is a bug and ends the simulation.
         }
@@ -235,9 +237,10 @@ public sealed class Simulation
 
         var now = instance.Time.GetUtcNow();
         var pathway = _random.Next(3) == 0 ? [1, 2, 7] : Dimensions.DefaultPathway;
-        var pair = new CreateEntanglement(source, target, 1, pathway, isTemporal, isBidirectional, true, false).ToPair(now) with
+        var pair = new CreateEntanglement(source, target, 1, pathway, isTemporal, isBidirectional, true, false).ToPair("key_a", now) with
         {
             Id = $"ent_{++_made:x32}",
+            KeyId = _shape == Shape.TwoHubs ? null : $"key_{_made % 2}",
             ExpiresAt = isTemporal ? now + TimeSpan.FromMilliseconds(_random.Next(1, 60)) : null,
         };
         var bond = new Bond(pair, _now);
@@ -345,6 +348,7 @@ public sealed class Simulation
 
         VerifyLinks(heads, pairs, now);
         VerifyPairs(heads, pairs, now);
+        VerifyCounts(rows, pairs);
         VerifyHistory(heads, history);
         VerifyOrder(history);
         foreach (var version in history.Values.SelectMany(versions => versions.Values))
@@ -386,6 +390,16 @@ public sealed class Simulation
 
         var twice = active.GroupBy(pair => string.Join('+', new[] { pair.SourceId, pair.TargetId }.Order())).FirstOrDefault(group => group.Count() > 1);
         Assert.True(twice is null || twice.All(pair => !pair.IsBidirectional), $"{twice?.Key} are entangled twice");
+    }
+
+    private void VerifyCounts(IReadOnlyList<TableRow> rows, IReadOnlyList<Pair> pairs)
+    {
+        foreach (var count in rows.Where(ObjectRows.IsPairCount).Select(ObjectRows.ParsePairCount))
+        {
+            var held = pairs.Count(count.Holds);
+            Assert.True(count.Count == held, $"{count} although there are {held}");
+            Assert.True(held <= _entanglementsMax, $"{count} is more than {_entanglementsMax}");
+        }
     }
 
     private void VerifyHistory(Dictionary<string, ObjectHead> heads, Dictionary<string, Dictionary<long, ObjectVersion>> history)
@@ -510,7 +524,9 @@ public sealed class Simulation
     private Instance NewInstance()
     {
         var time = _time.Skewed(TimeSpan.FromMilliseconds(_random.Next(2) * _random.Next(-2000, 2000)));
-        var configuration = new ConfigurationBuilder().Build();
+        var configuration = new ConfigurationBuilder()
+            .AddInMemoryCollection(new Dictionary<string, string?> { ["QuantumFlux:RateLimits:EntanglementsMax"] = $"{_entanglementsMax}" })
+            .Build();
         var services = new ServiceCollection().AddLogging().AddSingleton<IConfiguration>(configuration).AddSingleton(_storage).AddQuantumFlux(configuration);
         services.Replace(ServiceDescriptor.Singleton(time));
         return new Instance(services.BuildServiceProvider(), time);
