@@ -2,6 +2,7 @@ using System.Reflection;
 using Microsoft.Azure.Functions.Worker;
 using QuantumFlux.Api;
 using QuantumFlux.Entanglements;
+using QuantumFlux.Idempotency;
 using QuantumFlux.Keys;
 using QuantumFlux.Objects;
 using QuantumFlux.Storage;
@@ -28,6 +29,8 @@ public static class Services
         services.AddSingleton<DueTenants>();
         services.AddSingleton<KeyStore>();
         services.AddSingleton<Authentication>();
+        services.AddSingleton<ClaimStore>();
+        services.AddSingleton<IdempotentRequests>();
         services.AddSingleton<ApiGate>();
 
         services.AddSingleton<Dimensions>();

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using QuantumFlux.Idempotency;
 using QuantumFlux.Keys;
 using QuantumFlux.Storage;
 
@@ -12,7 +13,8 @@ namespace QuantumFlux.Api;
 /// It lives here and not in host middleware because the two hosts have different ones, and because a result that is returned to the Functions
 /// worker would be executed after all middleware, outside of any error handling.
 /// </remarks>
-public sealed partial class ApiGate(Authentication authentication, Telemetry telemetry, TimeProvider time, ILogger<ApiGate> logger)
+public sealed partial class ApiGate(
+    Authentication authentication, IdempotentRequests idempotency, Telemetry telemetry, TimeProvider time, ILogger<ApiGate> logger)
 {
     private const int ClientRequestIdMax = 128;
 
@@ -35,7 +37,7 @@ public sealed partial class ApiGate(Authentication authentication, Telemetry tel
             {
                 var caller = new Caller(await authentication.FindKeyAsync(request, cancellationToken), requestId);
                 caller.Require(scope ?? (IsRead(request) ? Scopes.Read : Scopes.Write));
-                return await handler(caller);
+                return await idempotency.RunAsync(request, route, caller, handler, cancellationToken);
             },
             cancellationToken);
 

@@ -51,8 +51,10 @@ public sealed record CreateEntanglement(
     }
 
     /// <summary>The entanglement that the request describes. One that is too weak to hold is only pending.</summary>
-    public Pair ToPair(DateTimeOffset now) => new(
-        Ids.New(Entanglement.Prefix, now),
+    /// <param name="id">Its id.</param>
+    /// <param name="now">When it is made.</param>
+    public Pair ToPair(string id, DateTimeOffset now) => new(
+        id,
         SourceId,
         TargetId,
         Strength < Pair.CoherenceMin ? PairStatus.Pending : PairStatus.Active,

@@ -235,9 +235,8 @@ public sealed class Simulation
 
         var now = instance.Time.GetUtcNow();
         var pathway = _random.Next(3) == 0 ? [1, 2, 7] : Dimensions.DefaultPathway;
-        var pair = new CreateEntanglement(source, target, 1, pathway, isTemporal, isBidirectional, true, false).ToPair(now) with
+        var pair = new CreateEntanglement(source, target, 1, pathway, isTemporal, isBidirectional, true, false).ToPair($"ent_{++_made:x32}", now) with
         {
-            Id = $"ent_{++_made:x32}",
             ExpiresAt = isTemporal ? now + TimeSpan.FromMilliseconds(_random.Next(1, 60)) : null,
         };
         var bond = new Bond(pair, _now);
@@ -278,7 +277,8 @@ public sealed class Simulation
         var ended = await instance.Get<ObjectWriter>().UnlinkAsync(
             Tenant,
             bond.Pair.Id,
-            (pair, _, _) => (pair with { Status = PairStatus.Dissolved, Dissolution = new Dissolution(now, null) }, []),
+            (pair, _, _) => Task.FromResult<(Pair, IReadOnlyList<TableAction>)>(
+                (pair with { Status = PairStatus.Dissolved, Dissolution = new Dissolution(now, null) }, [])),
             CancellationToken.None);
         bond.DissolvedAt = ended is null ? bond.DissolvedAt : _now;
     }
@@ -290,7 +290,8 @@ public sealed class Simulation
         _removals.Add(removal);
         try
         {
-            await instance.Get<ObjectStore>().DeleteAsync(Tenant, id, Check, CancellationToken.None);
+            await instance.Get<ObjectStore>().DeleteAsync(
+                Tenant, id, Check, () => Task.FromResult<IReadOnlyList<TableAction>>([]), CancellationToken.None);
             removal.EndedAt = _now;
         }
         catch (ApiException) when (checks == 1)
