@@ -23,7 +23,7 @@ public enum ClaimState
 /// <param name="OperationId">Tells this use from one of the same key after it was forgotten: 32 hex digits.</param>
 /// <param name="StartedAt">When it was first claimed.</param>
 /// <param name="State">How far it is.</param>
-/// <param name="LeasedUntil">While it runs: until when nobody else may run it.</param>
+/// <param name="LeasedUntil">Until it is answered: until when nobody else may run it, or answer it.</param>
 /// <param name="Answer">The answer, sealed; null while it runs.</param>
 /// <param name="RowETag">The state of its row in storage; null when it is not stored yet.</param>
 public sealed record Claim(
@@ -55,6 +55,9 @@ public sealed record Claim(
 
     /// <summary>When the rows go: with the hour in which they expire, so that a page of them is one hour's.</summary>
     public DateTimeOffset RemovedAt => new(((ExpiresAt.UtcTicks / _hour.Ticks) + 1) * _hour.Ticks, TimeSpan.Zero);
+
+    /// <summary>Whether somebody may still be about to answer it.</summary>
+    public bool IsLeased(DateTimeOffset now) => State != ClaimState.Answered && now < LeasedUntil;
 
     /// <summary>What an answer is sealed to: it opens for no other request.</summary>
     public byte[] Identity => Encoding.UTF8.GetBytes($"{Tenant}\n{Scope}\n{OperationId}");

@@ -24,20 +24,22 @@ public sealed partial class IdempotentRequests(ClaimStore claims, MasterKey mast
 
         var scope = OperationKey.ScopeOf(master, caller.Tenant, request.Method, route, idempotencyKey);
         var (ours, theirs) = await claims.BeginAsync(caller.Tenant, scope, cancellationToken);
-        if (theirs is { State: ClaimState.Running } running && running.LeasedUntil <= time.GetUtcNow())
+        var now = time.GetUtcNow();
+        if (ours is null && (theirs is null || theirs.IsLeased(now)))
+        {
+            throw ApiException.IdempotencyInProgress();
+        }
+
+        if (theirs is { State: ClaimState.Running })
         {
             // Whoever ran it gave up, or is gone, or has been too slow: from now on it is refused.
-            ours = await claims.ChangeAsync(running with { LeasedUntil = time.GetUtcNow() + Claim.LeaseTime }, cancellationToken);
+            ours = await claims.ChangeAsync(theirs with { LeasedUntil = now + Claim.LeaseTime }, cancellationToken)
+                ?? throw ApiException.IdempotencyInProgress();
         }
 
-        if (ours is not null)
-        {
-            return await RunAsync(request, caller, handler, ours, new OperationKey(master, idempotencyKey, ours.OperationId), cancellationToken);
-        }
-
-        return theirs is { State: not ClaimState.Running }
-            ? await ReplayAsync(request, theirs, new OperationKey(master, idempotencyKey, theirs.OperationId), cancellationToken)
-            : throw ApiException.IdempotencyInProgress();
+        return ours is not null
+            ? await RunAsync(request, caller, handler, ours, new OperationKey(master, idempotencyKey, ours.OperationId), cancellationToken)
+            : await ReplayAsync(request, theirs!, new OperationKey(master, idempotencyKey, theirs!.OperationId), cancellationToken);
     }
 
     private async Task<IResult> RunAsync(
