@@ -25,8 +25,10 @@ public sealed class JsonAnswer : IResult
         Headers = headers;
     }
 
+    /// <summary>The HTTP status.</summary>
     public int Status { get; }
 
+    /// <summary>The headers that belong to the answer, beside those of its content.</summary>
     public IReadOnlyList<(string Name, string Value)> Headers { get; }
 
     public Task ExecuteAsync(HttpContext httpContext)

@@ -87,6 +87,15 @@ public sealed class FaultMatrixTests(ITestOutputHelper output)
             Assert.Equal(answer.Status, replay.Status);
             Assert.Equal(answer.Text, replay.Text);
             await app.Services.GetRequiredService<ObjectMaintenance>().RunAsync(CancellationToken.None);
+            if (answer.Json.TryGetProperty("key", out var key))
+            {
+                // The key that was handed out is the one that is listed, and it works.
+                var listed = (await client.GetAsync("/api/v3/auth/keys")).Json.GetProperty("keys").EnumerateArray()
+                    .Single(listed => listed.GetProperty("key_id").GetString() == answer.Json.GetProperty("key_id").GetString());
+                Assert.EndsWith(key.GetString()![^4..], listed.GetProperty("key").GetString(), StringComparison.Ordinal);
+                (await app.ClientWith(key.GetString()!, client.Account).GetAsync(Objects)).Expect(HttpStatusCode.OK);
+            }
+
             return (await StateAsync(client, world), answer.Status, wasStruck);
 
             Task<Answer> SendAsync() => mutation.SendAsync(client, subject, ("Idempotency-Key", "the key"));
