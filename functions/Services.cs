@@ -2,6 +2,7 @@ using System.Reflection;
 using Microsoft.Azure.Functions.Worker;
 using QuantumFlux.Api;
 using QuantumFlux.Entanglements;
+using QuantumFlux.Idempotency;
 using QuantumFlux.Keys;
 using QuantumFlux.Metering;
 using QuantumFlux.Objects;
@@ -33,6 +34,8 @@ public static class Services
         services.AddSingleton<FailedAuthentications>();
         services.AddSingleton<Authentication>();
         services.AddSingleton<RateLimits>();
+        services.AddSingleton<ClaimStore>();
+        services.AddSingleton<IdempotentRequests>();
         services.AddSingleton<ApiGate>();
 
         services.AddSingleton<Dimensions>();

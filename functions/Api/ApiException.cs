@@ -114,6 +114,23 @@ public sealed class ApiException(int status, string code, string message, IReadO
     public static ApiException QuantumConflict(string message, IReadOnlyDictionary<string, object?> details) => new(
         StatusCodes.Status409Conflict, "QUANTUM_CONFLICT", message, details);
 
+    /// <summary>409: the first request with the same <c>Idempotency-Key</c> is not answered yet.</summary>
+    public static ApiException IdempotencyInProgress() => new(
+        StatusCodes.Status409Conflict,
+        "IDEMPOTENCY_IN_PROGRESS",
+        "A request with this Idempotency-Key is still running",
+        new Dictionary<string, object?> { ["Idempotency-Key"] = "belongs to a request that is still running; send it again to get its answer" })
+    {
+        RetryAfter = TimeSpan.FromSeconds(1),
+    };
+
+    /// <summary>422: the <c>Idempotency-Key</c> was sent with another request before.</summary>
+    public static ApiException IdempotencyKeyReused() => new(
+        StatusCodes.Status422UnprocessableEntity,
+        "IDEMPOTENCY_KEY_REUSED",
+        "This Idempotency-Key was sent with another request",
+        new Dictionary<string, object?> { ["Idempotency-Key"] = "belongs to a request with another path, query, content type or body" });
+
     public static ApiException LengthRequired() => new(
         StatusCodes.Status411LengthRequired,
         "LENGTH_REQUIRED",

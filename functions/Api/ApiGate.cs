@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using QuantumFlux.Idempotency;
 using QuantumFlux.Keys;
 using QuantumFlux.Metering;
 using QuantumFlux.Storage;
@@ -14,7 +15,13 @@ namespace QuantumFlux.Api;
 /// worker would be executed after all middleware, outside of any error handling.
 /// </remarks>
 public sealed partial class ApiGate(
-    Authentication authentication, FailedAuthentications failures, RateLimits limits, Telemetry telemetry, TimeProvider time, ILogger<ApiGate> logger)
+    Authentication authentication,
+    FailedAuthentications failures,
+    RateLimits limits,
+    IdempotentRequests idempotency,
+    Telemetry telemetry,
+    TimeProvider time,
+    ILogger<ApiGate> logger)
 {
     private const int ClientRequestIdMax = 128;
 
@@ -45,7 +52,7 @@ public sealed partial class ApiGate(
 
                 var caller = new Caller(key, requestId);
                 caller.Require(scope ?? (IsRead(request) ? Scopes.Read : Scopes.Write));
-                return await handler(caller);
+                return await idempotency.RunAsync(request, route, caller, handler, cancellationToken);
             },
             cancellationToken);
 

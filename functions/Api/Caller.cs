@@ -1,11 +1,15 @@
+using System.Security.Cryptography;
+using QuantumFlux.Idempotency;
 using QuantumFlux.Keys;
+using QuantumFlux.Storage;
 
 namespace QuantumFlux.Api;
 
 /// <summary>Who sends a request: the facts of the API key it came with.</summary>
 /// <param name="key">The key.</param>
 /// <param name="requestId">The request's id.</param>
-public sealed class Caller(ApiKey key, string requestId)
+/// <param name="operation">What the request's <c>Idempotency-Key</c> stands for; null when it has none.</param>
+public sealed class Caller(ApiKey key, string requestId, Operation? operation = null)
 {
     /// <summary>The key that the request came with.</summary>
     public ApiKey Key { get; } = key;
@@ -18,6 +22,35 @@ public sealed class Caller(ApiKey key, string requestId)
 
     /// <summary>True in the sandbox, where an object that a request refers to and nobody has written is created empty.</summary>
     public bool IsSandbox => Key.Environment == KeyEnvironment.Test;
+
+    /// <summary>What the request's <c>Idempotency-Key</c> stands for; null when it has none.</summary>
+    public Operation? Operation { get; } = operation;
+
+    /// <summary>The same caller with an operation.</summary>
+    public Caller With(Operation operation) => new(Key, RequestId, operation);
+
+    /// <summary>A new id. Under an <c>Idempotency-Key</c> the same one each time that the request is run, so at most one with a prefix for a request.</summary>
+    public string NewId(string prefix, DateTimeOffset now) => Operation?.NewId(prefix) ?? Ids.New(prefix, now);
+
+    /// <summary>32 new random bytes for a secret. Under an <c>Idempotency-Key</c> the same ones each time that the request is run.</summary>
+    /// <param name="purpose">What they are for.</param>
+    public byte[] NewSecret(string purpose) => Operation?.Derive(purpose) ?? RandomNumberGenerator.GetBytes(MasterKey.Bytes);
+
+    /// <summary>
+    /// Rows that keep the answer in the very transaction that has the effect, so that there is never one without the other; none when the request has
+    /// no <c>Idempotency-Key</c>. For a transaction in the tenant's partition of the table <c>objects</c>; to be asked for anew at every attempt.
+    /// </summary>
+    /// <param name="answer">
+    /// The answer, should the transaction be applied. When it <paramref name="isFinal"/> the handler then returns this very object, which is sent
+    /// without being kept again.
+    /// </param>
+    /// <param name="isFinal">
+    /// False when the answer that is sent will say more, such as how long the transaction took: this one serves when that one is never kept.
+    /// </param>
+    /// <param name="cancellationToken">Ends the call early.</param>
+    /// <exception cref="ApiException">409 <c>IDEMPOTENCY_IN_PROGRESS</c> when another request has taken the operation over.</exception>
+    public async Task<IReadOnlyList<TableAction>> RecordAsync(JsonAnswer answer, bool isFinal, CancellationToken cancellationToken) =>
+        Operation is null ? [] : [await Operation.RecordAsync(answer, isFinal, cancellationToken)];
 
     /// <summary>Ends the request when the key lacks a scope.</summary>
     /// <exception cref="ApiException">403 <c>INSUFFICIENT_PERMISSIONS</c>.</exception>

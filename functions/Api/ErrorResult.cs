@@ -45,7 +45,7 @@ public sealed class ErrorResult(ApiException error, string requestId, DateTimeOf
         }
 
         var (body, contentType) = Body(error, requestId, now, httpContext.Request.Headers.Accept);
-        return Json.Result(body, error.Status, contentType).ExecuteAsync(httpContext);
+        return new JsonAnswer(body, error.Status, []) { ContentType = contentType }.ExecuteAsync(httpContext);
     }
 
     /// <summary>The error as the client wants to read it, and the content type of that.</summary>

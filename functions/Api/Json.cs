@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -20,8 +19,11 @@ public static class Json
         moment.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 
     /// <summary>An answer with a JSON body.</summary>
-    public static IResult Result(object value, int status = StatusCodes.Status200OK, string contentType = ContentType) =>
-        new JsonResult(value, status, contentType);
+    /// <param name="value">What the body says.</param>
+    /// <param name="status">The HTTP status.</param>
+    /// <param name="headers">Further headers that belong to the answer.</param>
+    public static JsonAnswer Result(object value, int status = StatusCodes.Status200OK, params (string Name, string Value)[] headers) =>
+        new(value, status, headers);
 
     private static JsonSerializerOptions CreateOptions()
     {
@@ -43,27 +45,5 @@ public static class Json
 
         public override void Write(Utf8JsonWriter writer, DateTimeOffset value, JsonSerializerOptions options) =>
             writer.WriteStringValue(Format(value));
-    }
-
-    private sealed class JsonResult(object value, int status, string contentType) : IResult
-    {
-        public Task ExecuteAsync(HttpContext httpContext)
-        {
-            var buffer = new ArrayBufferWriter<byte>(1024);
-            using (var writer = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = Options.Encoder }))
-            {
-                JsonSerializer.Serialize(writer, value, Options);
-            }
-
-            var response = httpContext.Response;
-            response.StatusCode = status;
-            response.ContentType = contentType;
-            response.ContentLength = buffer.WrittenCount;
-
-            // Methods are case-sensitive: the server takes "Head" for a method of its own, whose answer has a body.
-            return httpContext.Request.Method == HttpMethods.Head
-                ? Task.CompletedTask
-                : response.Body.WriteAsync(buffer.WrittenMemory, httpContext.RequestAborted).AsTask();
-        }
     }
 }

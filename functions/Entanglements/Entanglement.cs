@@ -51,8 +51,11 @@ public sealed record CreateEntanglement(
     }
 
     /// <summary>The entanglement that the request describes. One that is too weak to hold is only pending.</summary>
-    public Pair ToPair(string keyId, DateTimeOffset now) => new(
-        Ids.New(Entanglement.Prefix, now),
+    /// <param name="id">Its id.</param>
+    /// <param name="keyId">The key that makes it.</param>
+    /// <param name="now">When it is made.</param>
+    public Pair ToPair(string id, string keyId, DateTimeOffset now) => new(
+        id,
         keyId,
         SourceId,
         TargetId,

@@ -2,6 +2,7 @@ using Microsoft.Azure.Functions.Worker;
 using QuantumFlux.Api;
 using QuantumFlux.Keys;
 using QuantumFlux.Objects;
+using QuantumFlux.Storage;
 
 namespace QuantumFlux.Entanglements;
 
@@ -50,11 +51,18 @@ public sealed class EntanglementFunction(
             throw ApiException.DimensionalRoutingDenied("free", Dimensions.DefaultPathway);
         }
 
-        var pair = create.ToPair(caller.Key.KeyId, time.GetUtcNow());
-        var changed = await writer.ChangeAsync(caller.Tenant, new Change(pair.SourceId, Check, Added: pair), cancellationToken);
-        request.HttpContext.Response.Headers.Location = $"/api/v3/quantum/entangle/{pair.Id}";
-        return Json.Result(CreatedEntanglementView.From(
-            pair, changed.Latency, signature.Sign(Entanglement.SignedParts(caller.Tenant, pair)), dimensions.Stability(pair.Pathway)));
+        var now = time.GetUtcNow();
+        var pair = create.ToPair(caller.NewId(Entanglement.Prefix, now), caller.Key.KeyId, now);
+        var sign = signature.Sign(Entanglement.SignedParts(caller.Tenant, pair));
+        return Answer(await writer.ChangeAsync(caller.Tenant, new Change(pair.SourceId, Check, Added: pair, Also: RecordAsync), cancellationToken));
+
+        // How long the transaction takes, which the answer says, it cannot know itself.
+        Task<IReadOnlyList<TableAction>> RecordAsync(Changed planned) => caller.RecordAsync(Answer(planned), isFinal: false, cancellationToken);
+
+        JsonAnswer Answer(Changed changed) => Json.Result(
+            CreatedEntanglementView.From(pair, changed.Latency, sign, dimensions.Stability(pair.Pathway)),
+            StatusCodes.Status200OK,
+            ("Location", $"/api/v3/quantum/entangle/{pair.Id}"));
 
         void Check(ObjectGraph graph)
         {
@@ -169,18 +177,23 @@ public sealed class EntanglementFunction(
         }
 
         var now = time.GetUtcNow();
-        var backupId = isBackedUp ? Ids.New(BackupStore.Prefix, now) : null;
-        var ended = pair.Dissolution is not null
-            ? pair
-            : await writer.UnlinkAsync(
-                caller.Tenant,
-                id,
-                (current, source, target) => (
-                    current with { Status = PairStatus.Dissolved, Dissolution = new Dissolution(now, backupId) },
-                    backupId is null ? [] : [BackupStore.Add(caller.Tenant, new Backup(backupId, id, now, [source.Current, target.Current]))]),
-                cancellationToken)
-                ?? await FindAsync(caller, id, cancellationToken);
-        return Json.Result(DissolvedEntanglementView.From(ended));
+        var backupId = isBackedUp ? caller.NewId(BackupStore.Prefix, now) : null;
+        JsonAnswer? recorded = null;
+        return pair.Dissolution is not null ? Answer(pair)
+            : await writer.UnlinkAsync(caller.Tenant, id, EndAsync, cancellationToken) is not null ? recorded!
+            : Answer(await FindAsync(caller, id, cancellationToken));
+
+        async Task<(Pair Ended, IReadOnlyList<TableAction> Also)> EndAsync(Pair current, ObjectHead source, ObjectHead target)
+        {
+            var ended = current with { Status = PairStatus.Dissolved, Dissolution = new Dissolution(now, backupId) };
+            recorded = Answer(ended);
+            var also = await caller.RecordAsync(recorded, isFinal: true, cancellationToken);
+            return (
+                ended,
+                backupId is null ? also : [.. also, BackupStore.Add(caller.Tenant, new Backup(backupId, id, now, [source.Current, target.Current]))]);
+        }
+
+        static JsonAnswer Answer(Pair ended) => Json.Result(DissolvedEntanglementView.From(ended));
     }
 
     private async Task<Pair> FindAsync(Caller caller, string id, CancellationToken cancellationToken) =>

@@ -5,25 +5,25 @@ using QuantumFlux.Objects;
 namespace QuantumFlux.Entanglements;
 
 /// <summary>The answer to a creation.</summary>
-/// <param name="LatencyNs">How long the transaction took that put both objects into lock-step, in nanoseconds.</param>
+/// <param name="LatencyNs">How long the transaction took that put both objects into lock-step, in nanoseconds; null when the host ended before it could say.</param>
 /// <param name="EstimatedStability">The recent success ratio of the route's dimensions, in percent.</param>
 public sealed record CreatedEntanglementView(
     string EntanglementId,
     string Status,
     double Strength,
     DateTimeOffset CreatedAt,
-    long LatencyNs,
+    long? LatencyNs,
     IReadOnlyList<int> DimensionalRoute,
     string QuantumSignature,
     string EstimatedStability,
     DateTimeOffset? ExpiresAt)
 {
-    public static CreatedEntanglementView From(Pair pair, TimeSpan latency, string signature, double stability) => new(
+    public static CreatedEntanglementView From(Pair pair, TimeSpan? latency, string signature, double stability) => new(
         pair.Id,
         Entanglement.Word(pair.Status),
         pair.Strength,
         pair.CreatedAt,
-        (long)latency.TotalNanoseconds,
+        (long?)latency?.TotalNanoseconds,
         pair.Pathway,
         signature,
         (100 * stability).ToString("F3", CultureInfo.InvariantCulture) + "%",

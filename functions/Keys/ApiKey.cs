@@ -110,8 +110,10 @@ public sealed partial record ApiKey(
     public string Masked => $"{SecretPrefix(Environment)}…{LastCharacters}";
 
     /// <summary>A new secret: <c>qfx_live_</c> or <c>qfx_test_</c> and 64 hex digits, 256 random bits.</summary>
-    public static string NewSecret(KeyEnvironment environment) =>
-        SecretPrefix(environment) + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
+    public static string NewSecret(KeyEnvironment environment) => SecretOf(environment, RandomNumberGenerator.GetBytes(32));
+
+    /// <summary>The secret with 32 given bytes.</summary>
+    public static string SecretOf(KeyEnvironment environment, byte[] random) => SecretPrefix(environment) + Convert.ToHexStringLower(random);
 
     /// <summary>The environment that a well-formed secret names; null when it is not well-formed.</summary>
     public static KeyEnvironment? EnvironmentOf(string secret) => !SecretForm().IsMatch(secret)

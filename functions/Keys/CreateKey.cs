@@ -62,11 +62,16 @@ public sealed partial record CreateKey(string Name, KeyEnvironment Environment, 
     }
 
     /// <summary>The key that the request describes, and its secret, which nobody will see again. Every key but the first is made here.</summary>
-    public (ApiKey Key, string Secret) ToKey(DateTimeOffset now)
+    /// <remarks>
+    /// Its rows lie in different partitions, so no transaction can keep the answer with them. Under an <c>Idempotency-Key</c> a second run makes the
+    /// very same key instead.
+    /// </remarks>
+    public (ApiKey Key, string Secret) ToKey(Caller caller, DateTimeOffset now)
     {
-        var secret = ApiKey.NewSecret(Environment);
+        var madeAt = caller.Operation?.StartedAt ?? now;
+        var secret = ApiKey.SecretOf(Environment, caller.NewSecret("api_key"));
         var key = new ApiKey(
-            Ids.New("key_", now),
+            caller.NewId("key_", madeAt),
             ApiKey.HashOf(secret),
             secret[^4..],
             Name,
@@ -74,8 +79,8 @@ public sealed partial record CreateKey(string Name, KeyEnvironment Environment, 
             Environment,
             Tier,
             Scopes,
-            now,
-            now + ApiKey.Lifetime,
+            madeAt,
+            madeAt + ApiKey.Lifetime,
             null,
             null);
         return (key, secret);

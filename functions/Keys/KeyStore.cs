@@ -70,11 +70,12 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
     public bool IsKnownGood(string secret) =>
         ApiKey.EnvironmentOf(secret) is not null && _knownGood.TryGetValue(Convert.ToHexString(ApiKey.HashOf(secret)), out _);
 
-    /// <summary>Stores a new key. Two storage requests.</summary>
+    /// <summary>Stores a new key, or does nothing when that has been done. Two storage requests.</summary>
+    /// <remarks>Rows that are there are this key's, since nobody else has its secret; they stay, for the key may have been revoked since.</remarks>
     public async Task AddAsync(ApiKey key, CancellationToken cancellationToken)
     {
         await _tables.WriteAsync(Table, [TableAction.Insert(HashRow(key))], cancellationToken);
-        await _tables.WriteAsync(Table, [TableAction.Upsert(AccountRow(key))], cancellationToken);
+        await _tables.WriteAsync(Table, [TableAction.Insert(AccountRow(key))], cancellationToken);
     }
 
     /// <summary>A page of an account's keys, oldest first. One storage request.</summary>

@@ -27,12 +27,11 @@ public sealed class KeysFunction(ApiGate gate, KeyStore keys, TimeProvider time)
     private async Task<IResult> CreateAsync(HttpRequest request, Caller caller, CancellationToken cancellationToken)
     {
         var create = CreateKey.From(await JsonBody.ReadAsync(request, isRequired: false, cancellationToken), caller);
-        var (key, secret) = create.ToKey(time.GetUtcNow());
+        var (key, secret) = create.ToKey(caller, time.GetUtcNow());
         await keys.AddAsync(key, cancellationToken);
 
         // The only answer that ever holds the secret: nobody on the way may keep it.
-        request.HttpContext.Response.Headers.CacheControl = "no-store";
-        return Json.Result(NewKeyView.From(key, secret), StatusCodes.Status201Created);
+        return Json.Result(NewKeyView.From(key, secret), StatusCodes.Status201Created, ("Cache-Control", "no-store"));
     }
 
     private async Task<IResult> ListAsync(HttpRequest request, Caller caller, CancellationToken cancellationToken)

@@ -37,11 +37,10 @@ public sealed class RotateFunction(ApiGate gate, KeyStore keys, TimeProvider tim
             throw ApiException.NotFound("key_id", "API key");
         }
 
-        var (key, secret) = CreateKey.Like(old.Key, caller).ToKey(time.GetUtcNow());
+        var (key, secret) = CreateKey.Like(old.Key, caller).ToKey(caller, time.GetUtcNow());
         var rotated = await keys.RotateAsync(old, key, cancellationToken);
 
         // As at creation: the only answer that ever holds the secret.
-        request.HttpContext.Response.Headers.CacheControl = "no-store";
-        return Json.Result(NewKeyView.From(key, secret, rotated), StatusCodes.Status201Created);
+        return Json.Result(NewKeyView.From(key, secret, rotated), StatusCodes.Status201Created, ("Cache-Control", "no-store"));
     }
 }

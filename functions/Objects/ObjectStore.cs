@@ -111,9 +111,11 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
     /// <param name="tenant">The tenant.</param>
     /// <param name="objectId">The object.</param>
     /// <param name="check">Ends the request when the object must not go as it stands.</param>
+    /// <param name="also">Further rows for the same transaction; asked again at every attempt.</param>
     /// <param name="cancellationToken">Ends the call early.</param>
     /// <returns>False when there is no such object.</returns>
-    public async Task<bool> DeleteAsync(string tenant, string objectId, Action<ObjectHead> check, CancellationToken cancellationToken)
+    public async Task<bool> DeleteAsync(
+        string tenant, string objectId, Action<ObjectHead> check, Func<Task<IReadOnlyList<TableAction>>> also, CancellationToken cancellationToken)
     {
         for (var attempt = 0; attempt < AttemptsMax; attempt++)
         {
@@ -123,12 +125,13 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
             }
 
             check(head);
-            var removal = TableAction.Delete(tenant, ObjectRows.HeadKey(objectId), head.RowETag!);
+            IReadOnlyList<TableAction> removal = [TableAction.Delete(tenant, ObjectRows.HeadKey(objectId), head.RowETag!), .. await also()];
             var item = WorkItem.ForDeletion(objectId, head.FirstVersion, head.Current.Version);
-            var versions = await VersionsToRemoveAsync(tenant, item, ITables.TransactionRowsMax - 1, cancellationToken);
-            if (versions.Count < ITables.TransactionRowsMax - 1)
+            var versionsMax = ITables.TransactionRowsMax - removal.Count;
+            var versions = await VersionsToRemoveAsync(tenant, item, versionsMax, cancellationToken);
+            if (versions.Count < versionsMax)
             {
-                if ((await _tables.WriteAsync(ObjectRows.Table, [removal, .. versions], cancellationToken)).IsDone)
+                if ((await _tables.WriteAsync(ObjectRows.Table, [.. removal, .. versions], cancellationToken)).IsDone)
                 {
                     return true;
                 }
@@ -137,7 +140,7 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
             {
                 // Too many for one transaction: without the head all of them are out of sight, and what is left to do is on record.
                 await work.AnnounceAsync(tenant, cancellationToken);
-                if ((await _tables.WriteAsync(ObjectRows.Table, [removal, TableAction.Upsert(item.ToRow(tenant))], cancellationToken)).IsDone)
+                if ((await _tables.WriteAsync(ObjectRows.Table, [.. removal, TableAction.Upsert(item.ToRow(tenant))], cancellationToken)).IsDone)
                 {
                     // The object is gone: whatever happens to the rest of it from here on, maintenance finishes.
                     try

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using QuantumFlux.Api;
 
 namespace QuantumFlux.Objects;
 
@@ -38,6 +39,14 @@ public sealed record ObjectView(
         VersionNumber.ToMoment(firstVersion),
         version.WrittenAt,
         syncedTo);
+
+    /// <summary>The answer to a write.</summary>
+    public static JsonAnswer Answer(Changed changed) =>
+        Answer(From(changed.Version, changed.FirstVersion, changed.SyncedTo), changed.Version, changed.IsNew);
+
+    /// <summary>The same for one of which more or less is known.</summary>
+    public static JsonAnswer Answer(ObjectView view, ObjectVersion version, bool isNew) =>
+        Json.Result(view, isNew ? StatusCodes.Status201Created : StatusCodes.Status200OK, ("ETag", version.ETag));
 }
 
 /// <summary>A page of objects.</summary>

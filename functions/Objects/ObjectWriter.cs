@@ -15,22 +15,26 @@ public sealed record NewContent(string ContentType, ReadOnlyMemory<byte> Bytes, 
 /// <param name="Check">Sees everything that the change would move, before anything is written, and ends the request when it must not be.</param>
 /// <param name="Content">The new content; null gives the others the content that the object has.</param>
 /// <param name="Added">The entanglement that the change creates, of which the object is the source; null when it creates none.</param>
-/// <param name="Also">Further rows for the same transaction, given the new version; asked again at every attempt. Null when there are none.</param>
+/// <param name="Also">
+/// Further rows for the same transaction, given what it will have done; asked again at every attempt, and twice for a write that one
+/// transaction cannot hold. Null when there are none.
+/// </param>
 public sealed record Change(
     string ObjectId,
     Action<ObjectGraph> Check,
     NewContent? Content = null,
     Pair? Added = null,
-    Func<long, Task<IReadOnlyList<TableAction>>>? Also = null);
+    Func<Changed, Task<IReadOnlyList<TableAction>>>? Also = null);
 
 /// <summary>What a change did.</summary>
 /// <param name="Version">The object's new version.</param>
 /// <param name="IsNew">Whether the object did not exist before.</param>
 /// <param name="FirstVersion">The number of the object's first version.</param>
 /// <param name="SyncedTo">The other objects that have it now, nearest first.</param>
-/// <param name="Latency">How long the transaction took that made it so.</param>
+/// <param name="IsOneTransaction">Whether one transaction did it all, so that what was planned is what was done.</param>
+/// <param name="Latency">How long the transaction took that made it so; null before it is made.</param>
 public sealed record Changed(
-    ObjectVersion Version, bool IsNew, long FirstVersion, IReadOnlyList<string> SyncedTo, TimeSpan Latency);
+    ObjectVersion Version, bool IsNew, long FirstVersion, IReadOnlyList<string> SyncedTo, bool IsOneTransaction, TimeSpan? Latency);
 
 /// <summary>
 /// Moves objects: a write gives an object and all that its entanglements carry it to one new version, in one transaction, so that they are never
@@ -125,7 +129,7 @@ public sealed partial class ObjectWriter(
         if (change.Added is { Status: PairStatus.Pending } pending)
         {
             RefuseTooManyLinks(graph, pending, now);
-            return await LinkAsync(tenant, graph, pending, now, cancellationToken);
+            return await LinkAsync(tenant, graph, pending, change.Also, now, cancellationToken);
         }
 
         graph.RefuseConflicts(now);
@@ -140,18 +144,21 @@ public sealed partial class ObjectWriter(
         var underWay = new WriteUnderWay(version, placement.Pointer.Sha256, [.. graph.Steps.Select(step => step.ObjectId)]);
         var fixedActions = placement.Actions
             .Concat(placement.Missing.Select(dimension => TableAction.Upsert(WorkItem.ForRepair(placement.Pointer, dimension).ToRow(tenant))))
-            .Concat(change.Also is null ? [] : await change.Also(version))
             .Concat(counted)
             .ToList();
 
         var moved = new HashSet<string>(StringComparer.Ordinal);
-        var wave = Wave.Select(graph, graph.Steps, moved, change.Added, now, fixedActions);
+        var also = await AlsoAsync(graph.Steps);
+        var wave = Wave.Select(graph, graph.Steps, moved, change.Added, now, [.. fixedActions, .. also]);
         var isWide = wave.Steps.Count < graph.Steps.Count;
         if (isWide)
         {
             fixedActions.Add(TableAction.Insert(ObjectRows.UnderWayRow(tenant, underWay)));
-            wave = Wave.Select(graph, graph.Steps, moved, change.Added, now, fixedActions);
+            wave = Wave.Select(graph, graph.Steps, moved, change.Added, now, [.. fixedActions, .. also]);
+            also = await AlsoAsync(wave.Steps);
         }
+
+        fixedActions.AddRange(also);
 
         if (isWide || placement.Missing.Count > 0)
         {
@@ -182,24 +189,30 @@ public sealed partial class ObjectWriter(
             await FinishBestEffortAsync(tenant, graph, moved, origin, underWay, now, cancellationToken);
         }
 
-        return new Changed(
+        return Done(graph.Steps.Where(step => moved.Contains(step.ObjectId)), !isWide, latency);
+
+        async Task<IReadOnlyList<TableAction>> AlsoAsync(IReadOnlyList<Step> steps) =>
+            change.Also is null ? [] : await change.Also(Done(steps, steps.Count == graph.Steps.Count, null));
+
+        Changed Done(IEnumerable<Step> steps, bool isOneTransaction, TimeSpan? latency) => new(
             origin,
             !graph.Origin.Exists,
             graph.Origin.Exists ? graph.Origin.FirstVersion : version,
-            [.. graph.Steps.Skip(1).Select(step => step.ObjectId).Where(moved.Contains)],
-            latency.Value);
+            [.. steps.Skip(1).Select(step => step.ObjectId)],
+            isOneTransaction,
+            latency);
     }
 
     /// <summary>Ends an entanglement: both objects lose the link, neither its content.</summary>
     /// <param name="tenant">The tenant.</param>
     /// <param name="pairId">The entanglement.</param>
-    /// <param name="end">Gives the ended entanglement and further rows for the same transaction, from what is there.</param>
+    /// <param name="end">Gives the ended entanglement and further rows for the same transaction, from what is there; asked again at every attempt.</param>
     /// <param name="cancellationToken">Ends the call early.</param>
     /// <returns>The ended entanglement, or null when there is none that lives.</returns>
     public async Task<Pair?> UnlinkAsync(
         string tenant,
         string pairId,
-        Func<Pair, ObjectHead, ObjectHead, (Pair Ended, IReadOnlyList<TableAction> Also)> end,
+        Func<Pair, ObjectHead, ObjectHead, Task<(Pair Ended, IReadOnlyList<TableAction> Also)>> end,
         CancellationToken cancellationToken)
     {
         if (await FindAsync() is not { } pair)
@@ -212,8 +225,8 @@ public sealed partial class ObjectWriter(
         for (var attempt = 0; attempt < AttemptsMax; attempt++)
         {
             var heads = await objects.FindForWriteAsync(tenant, [pair.SourceId, pair.TargetId], cancellationToken);
-            var (ended, also) = end(pair, heads[0], heads[1]);
-            ended = ended with { Statistics = ended.Statistics.With(ledger.Peek(tenant, pairId)) };
+            var counted = pair with { Statistics = pair.Statistics.With(ledger.Peek(tenant, pairId)) };
+            var (ended, also) = await end(counted, heads[0], heads[1]);
             var unlinked = heads
                 .Where(head => head.Links.Any(link => link.PairId == pairId))
                 .Select(head => Put(tenant, head with { Links = [.. head.Links.Where(link => link.PairId != pairId)] }));
@@ -263,9 +276,16 @@ public sealed partial class ObjectWriter(
     }
 
     // An entanglement that carries no writes: both objects get to know it and keep their content.
-    private async Task<Changed?> LinkAsync(string tenant, ObjectGraph graph, Pair pair, DateTimeOffset now, CancellationToken cancellationToken)
+    private async Task<Changed?> LinkAsync(
+        string tenant,
+        ObjectGraph graph,
+        Pair pair,
+        Func<Changed, Task<IReadOnlyList<TableAction>>>? also,
+        DateTimeOffset now,
+        CancellationToken cancellationToken)
     {
-        var actions = new List<TableAction> { TableAction.Insert(ObjectRows.PairRow(tenant, pair)) };
+        var done = new Changed(graph.Origin.Current, false, graph.Origin.FirstVersion, [], true, null);
+        var actions = new List<TableAction>(also is null ? [] : await also(done)) { TableAction.Insert(ObjectRows.PairRow(tenant, pair)) };
         actions.AddRange(await counts.AddAsync(tenant, pair, now, cancellationToken));
         foreach (var head in new[] { graph.Head(pair.SourceId), graph.Head(pair.TargetId) })
         {
@@ -279,7 +299,7 @@ public sealed partial class ObjectWriter(
 
         var started = time.GetTimestamp();
         return await WriteAsync(actions, cancellationToken)
-            ? new Changed(graph.Origin.Current, false, graph.Origin.FirstVersion, [], time.GetElapsedTime(started))
+            ? done with { Latency = time.GetElapsedTime(started) }
             : null;
     }
 

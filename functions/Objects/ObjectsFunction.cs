@@ -1,5 +1,6 @@
 using Microsoft.Azure.Functions.Worker;
 using QuantumFlux.Api;
+using QuantumFlux.Storage;
 
 namespace QuantumFlux.Objects;
 
@@ -72,12 +73,12 @@ public sealed class ObjectsFunction(ApiGate gate, ObjectStore objects, ObjectWri
             }
         }
 
-        var changed = await writer.ChangeAsync(caller.Tenant, new Change(id, Check, content), cancellationToken);
+        JsonAnswer? recorded = null;
+        var changed = await writer.ChangeAsync(caller.Tenant, new Change(id, Check, content, Also: RecordAsync), cancellationToken);
+        return changed.IsOneTransaction ? recorded! : ObjectView.Answer(changed);
 
-        request.HttpContext.Response.Headers.ETag = changed.Version.ETag;
-        return Json.Result(
-            ObjectView.From(changed.Version, changed.FirstVersion, changed.SyncedTo),
-            changed.IsNew ? StatusCodes.Status201Created : StatusCodes.Status200OK);
+        Task<IReadOnlyList<TableAction>> RecordAsync(Changed planned) =>
+            caller.RecordAsync(recorded = ObjectView.Answer(planned), planned.IsOneTransaction, cancellationToken);
 
         void Check(ObjectGraph graph) =>
             Preconditions.CheckWrite(request, graph.Origin.Exists ? graph.Origin.Current.ETag : null);
@@ -120,6 +121,7 @@ public sealed class ObjectsFunction(ApiGate gate, ObjectStore objects, ObjectWri
     {
         RequireId(id);
         new QueryParameters(request).ThrowIfInvalid();
+        var answer = Json.Result(new DeletedObjectView(id, "deleted", time.GetUtcNow()));
         var isDeleted = await objects.DeleteAsync(
             caller.Tenant,
             id,
@@ -134,9 +136,10 @@ public sealed class ObjectsFunction(ApiGate gate, ObjectStore objects, ObjectWri
                         new Dictionary<string, object?> { ["entanglement_ids"] = pairs });
                 }
             },
+            () => caller.RecordAsync(answer, isFinal: true, cancellationToken),
             cancellationToken);
         return isDeleted
-            ? Json.Result(new DeletedObjectView(id, "deleted", time.GetUtcNow()))
+            ? answer
             : throw ApiException.NotFound("object_id", "object");
     }
 

@@ -39,13 +39,14 @@ public sealed class UploadStore(StorageAccounts storage)
     private readonly ITables _tables = storage.Main.Tables;
     private readonly IBlobs _blobs = storage.Main.Blobs;
 
-    /// <summary>Stores a new upload and gives the URL for its content.</summary>
-    public async Task<Uri> AddAsync(string tenant, Upload upload, CancellationToken cancellationToken)
-    {
-        var url = await _blobs.GetUploadUrlAsync(Container, BlobName(tenant, upload), upload.ExpiresAt, cancellationToken);
-        await _tables.WriteAsync(ObjectRows.Table, [TableAction.Insert(ToRow(tenant, upload))], cancellationToken);
-        return url;
-    }
+    /// <summary>The URL for the content of an upload.</summary>
+    public Task<Uri> UrlAsync(string tenant, Upload upload, CancellationToken cancellationToken) =>
+        _blobs.GetUploadUrlAsync(Container, BlobName(tenant, upload), upload.ExpiresAt, cancellationToken);
+
+    /// <summary>Stores a new upload, and further rows in the same transaction.</summary>
+    /// <returns>False when those refused it: another upload's id is never the same.</returns>
+    public async Task<bool> AddAsync(string tenant, Upload upload, IReadOnlyList<TableAction> also, CancellationToken cancellationToken) =>
+        (await _tables.WriteAsync(ObjectRows.Table, [TableAction.Insert(ToRow(tenant, upload)), .. also], cancellationToken)).IsDone;
 
     /// <summary>The upload, or null when there is none.</summary>
     public async Task<Upload?> FindAsync(string tenant, string uploadId, CancellationToken cancellationToken) =>

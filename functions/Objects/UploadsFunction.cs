@@ -41,13 +41,17 @@ public sealed class UploadsFunction(
         body.ThrowIfInvalid();
 
         var now = time.GetUtcNow();
-        var upload = new Upload(Ids.New(Upload.Prefix, now), id, now + Upload.Lifetime, null, null);
-        var url = await uploads.AddAsync(caller.Tenant, upload, cancellationToken);
+        var upload = new Upload(caller.NewId(Upload.Prefix, now), id, now + Upload.Lifetime, null, null);
+        var url = await uploads.UrlAsync(caller.Tenant, upload, cancellationToken);
 
         // The URL lets anyone write who has it.
-        request.HttpContext.Response.Headers.CacheControl = "no-store";
-        return Json.Result(
-            new UploadView(upload.Id, url, upload.ExpiresAt, ObjectLimits.ContentBytesMax), StatusCodes.Status201Created);
+        var answer = Json.Result(
+            new UploadView(upload.Id, url, upload.ExpiresAt, ObjectLimits.ContentBytesMax),
+            StatusCodes.Status201Created,
+            ("Cache-Control", "no-store"));
+        return await uploads.AddAsync(caller.Tenant, upload, await caller.RecordAsync(answer, isFinal: true, cancellationToken), cancellationToken)
+            ? answer
+            : throw ApiException.IdempotencyInProgress();
     }
 
     private async Task<IResult> CommitAsync(
@@ -66,7 +70,7 @@ public sealed class UploadsFunction(
         var upload = await FindAsync(caller.Tenant, id, uploadId, cancellationToken);
         if (upload.CommittedVersion is { } committed)
         {
-            return await RepeatAsync(request, caller, id, committed, cancellationToken);
+            return await RepeatAsync(caller, id, committed, cancellationToken);
         }
 
         NewContent content;
@@ -80,7 +84,7 @@ public sealed class UploadsFunction(
             upload = await FindAsync(caller.Tenant, id, uploadId, cancellationToken);
             if (upload.CommittedVersion is { } other)
             {
-                return await RepeatAsync(request, caller, id, other, cancellationToken);
+                return await RepeatAsync(caller, id, other, cancellationToken);
             }
 
             if (exception is ApiException)
@@ -94,21 +98,22 @@ public sealed class UploadsFunction(
         }
 
         var isFirstAttempt = true;
+        JsonAnswer? recorded = null;
         try
         {
             var changed = await writer.ChangeAsync(caller.Tenant, new Change(id, Check, content, Also: CommittedAsync), cancellationToken);
             await uploads.DiscardAsync(caller.Tenant, upload, cancellationToken);
-            return Answer(request, ObjectView.From(changed.Version, changed.FirstVersion, changed.SyncedTo), changed.Version.ETag, changed.IsNew);
+            return changed.IsOneTransaction ? recorded! : ObjectView.Answer(changed);
         }
         catch (UploadCommittedException taken)
         {
             // Another commit of this upload was first: both get its answer.
-            return await RepeatAsync(request, caller, id, taken.Version, cancellationToken);
+            return await RepeatAsync(caller, id, taken.Version, cancellationToken);
         }
 
         void Check(ObjectGraph graph) => Preconditions.CheckWrite(request, graph.Origin.Exists ? graph.Origin.Current.ETag : null);
 
-        async Task<IReadOnlyList<TableAction>> CommittedAsync(long version)
+        async Task<IReadOnlyList<TableAction>> CommittedAsync(Changed planned)
         {
             if (!isFirstAttempt)
             {
@@ -120,7 +125,12 @@ public sealed class UploadsFunction(
             }
 
             isFirstAttempt = false;
-            return [UploadStore.Committed(caller.Tenant, upload, version)];
+            recorded = ObjectView.Answer(planned);
+            return
+            [
+                UploadStore.Committed(caller.Tenant, upload, planned.Version.Version),
+                .. await caller.RecordAsync(recorded, planned.IsOneTransaction, cancellationToken),
+            ];
         }
     }
 
@@ -168,18 +178,12 @@ public sealed class UploadsFunction(
         return new NewContent(type, default, uploaded, missing);
     }
 
-    private async Task<IResult> RepeatAsync(HttpRequest request, Caller caller, string id, long committed, CancellationToken cancellationToken)
+    private async Task<IResult> RepeatAsync(Caller caller, string id, long committed, CancellationToken cancellationToken)
     {
         var head = await objects.FindAsync(caller.Tenant, id, cancellationToken);
         var version = await objects.FindVersionAsync(caller.Tenant, id, committed, cancellationToken);
         return head is null || version is null
             ? throw ApiException.NotFound("object_id", "object")
-            : Answer(request, ObjectView.From(version, head.FirstVersion, []), version.ETag, committed == head.FirstVersion);
-    }
-
-    private static IResult Answer(HttpRequest request, ObjectView view, string etag, bool isNew)
-    {
-        request.HttpContext.Response.Headers.ETag = etag;
-        return Json.Result(view, isNew ? StatusCodes.Status201Created : StatusCodes.Status200OK);
+            : ObjectView.Answer(ObjectView.From(version, head.FirstVersion, []), version, committed == head.FirstVersion);
     }
 }

@@ -47,6 +47,17 @@ public sealed class StorageBudgetTests
         await CostsAsync(6, () => client.SendAsync(HttpMethod.Post, $"/api/v3/auth/keys/{key}/rotate"));
         await CostsAsync(4, () => client.PostAsync("/api/v3/auth/revoke", new { key_id = key }));
 
+        // With an Idempotency-Key: the claim, and where no transaction has room for the answer, the answer. Once an hour, that the tenant has some.
+        await client.PutObjectAsync("warm", "x", ("Idempotency-Key", "warm"));
+        await CostsAsync(3, () => client.PutObjectAsync("c", "one", ("Idempotency-Key", "write")));
+        await CostsAsync(2, () => client.PutObjectAsync("c", "one", ("Idempotency-Key", "write")));
+        await CostsAsync(2, () => client.PutObjectAsync("c", "two", ("Idempotency-Key", "write")));
+        await CostsAsync(4, () => client.DeleteAsync("/api/v3/quantum/objects/c", ("Idempotency-Key", "delete")));
+        await CostsAsync(3, () => client.DeleteAsync("/api/v3/quantum/objects/c", ("Idempotency-Key", "delete nothing")));
+        await CostsAsync(4, () => client.PostAsync("/api/v3/auth/keys", new { }, ("Idempotency-Key", "make")));
+        await CostsAsync(6, () => client.PostAsync(
+            "/api/v3/quantum/entangle", new { source_id = "a", target_id = "b", entanglement_strength = 0.9 }, ("Idempotency-Key", "entangle")));
+
         time.Advance(TimeSpan.FromSeconds(5));
         await CostsAsync(2, () => client.GetObjectAsync("a"));
 

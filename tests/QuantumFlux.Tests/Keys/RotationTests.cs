@@ -11,6 +11,9 @@ namespace QuantumFlux.Tests.Keys;
 
 public sealed class RotationTests
 {
+    private static readonly Caller _caller = new(
+        new ApiKey("key_caller", new byte[32], "0000", "", "acc_a", KeyEnvironment.Live, Tier.Free, Scopes.All, default, default, null, null), "req_test");
+
     private const string Keys = "/api/v3/auth/keys";
     private const string Revoke = "/api/v3/auth/revoke";
     private const string Probe = "/api/v3/quantum/entangle";
@@ -272,8 +275,8 @@ public sealed class RotationTests
             using var keys = Open(new MemoryTables(time, (operation, when) => ValueTask.FromResult(
                 isArmed && when == moment && operation == "Tables.Write" && ++writes == failing ? MemoryFault.GiveUp : MemoryFault.None)), time);
             var create = new CreateKey("mine", KeyEnvironment.Live, Tier.Free, [Scopes.Read], "acc_a");
-            var (old, oldSecret) = create.ToKey(time.GetUtcNow());
-            var (successor, secret) = create.ToKey(time.GetUtcNow());
+            var (old, oldSecret) = create.ToKey(_caller, time.GetUtcNow());
+            var (successor, secret) = create.ToKey(_caller, time.GetUtcNow());
             await keys.AddAsync(old, CancellationToken.None);
             var listed = await keys.FindListedAsync("acc_a", old.KeyId, CancellationToken.None);
 
@@ -310,8 +313,8 @@ public sealed class RotationTests
             }),
             time);
         var create = new CreateKey("mine", KeyEnvironment.Live, Tier.Free, [Scopes.Read], "acc_a");
-        var (old, _) = create.ToKey(time.GetUtcNow());
-        var (successor, secret) = create.ToKey(time.GetUtcNow());
+        var (old, _) = create.ToKey(_caller, time.GetUtcNow());
+        var (successor, secret) = create.ToKey(_caller, time.GetUtcNow());
         await keys.AddAsync(old, CancellationToken.None);
         var listed = (await keys.FindListedAsync("acc_a", old.KeyId, CancellationToken.None))!;
         meanwhile = () => keys.RevokeAsync(listed, CancellationToken.None);

@@ -237,10 +237,10 @@ public sealed class Simulation
 
         var now = instance.Time.GetUtcNow();
         var pathway = _random.Next(3) == 0 ? [1, 2, 7] : Dimensions.DefaultPathway;
-        var pair = new CreateEntanglement(source, target, 1, pathway, isTemporal, isBidirectional, true, false).ToPair("key_a", now) with
+        var made = new CreateEntanglement(source, target, 1, pathway, isTemporal, isBidirectional, true, false).ToPair($"ent_{++_made:x32}", $"key_{_made % 2}", now);
+        var pair = made with
         {
-            Id = $"ent_{++_made:x32}",
-            KeyId = _shape == Shape.TwoHubs ? null : $"key_{_made % 2}",
+            KeyId = _shape == Shape.TwoHubs ? null : made.KeyId,
             ExpiresAt = isTemporal ? now + TimeSpan.FromMilliseconds(_random.Next(1, 60)) : null,
         };
         var bond = new Bond(pair, _now);
@@ -281,7 +281,8 @@ public sealed class Simulation
         var ended = await instance.Get<ObjectWriter>().UnlinkAsync(
             Tenant,
             bond.Pair.Id,
-            (pair, _, _) => (pair with { Status = PairStatus.Dissolved, Dissolution = new Dissolution(now, null) }, []),
+            (pair, _, _) => Task.FromResult<(Pair, IReadOnlyList<TableAction>)>(
+                (pair with { Status = PairStatus.Dissolved, Dissolution = new Dissolution(now, null) }, [])),
             CancellationToken.None);
         bond.DissolvedAt = ended is null ? bond.DissolvedAt : _now;
     }
@@ -293,7 +294,8 @@ public sealed class Simulation
         _removals.Add(removal);
         try
         {
-            await instance.Get<ObjectStore>().DeleteAsync(Tenant, id, Check, CancellationToken.None);
+            await instance.Get<ObjectStore>().DeleteAsync(
+                Tenant, id, Check, () => Task.FromResult<IReadOnlyList<TableAction>>([]), CancellationToken.None);
             removal.EndedAt = _now;
         }
         catch (ApiException) when (checks == 1)

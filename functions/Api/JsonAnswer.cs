@@ -1,0 +1,53 @@
+using System.Buffers;
+using System.Text.Json;
+
+namespace QuantumFlux.Api;
+
+/// <summary>An answer with a JSON body, written out when it is made: what is sent is what was kept, to the byte.</summary>
+public sealed class JsonAnswer : IResult
+{
+    private readonly ReadOnlyMemory<byte> _body;
+
+    /// <summary>Makes an answer.</summary>
+    /// <param name="value">What the body says.</param>
+    /// <param name="status">The HTTP status.</param>
+    /// <param name="headers">Further headers that belong to the answer, such as <c>ETag</c>.</param>
+    public JsonAnswer(object value, int status, IReadOnlyList<(string Name, string Value)> headers)
+    {
+        var buffer = new ArrayBufferWriter<byte>(1024);
+        using (var writer = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = Json.Options.Encoder }))
+        {
+            JsonSerializer.Serialize(writer, value, Json.Options);
+        }
+
+        _body = buffer.WrittenMemory;
+        Status = status;
+        Headers = headers;
+    }
+
+    /// <summary>The HTTP status.</summary>
+    public int Status { get; }
+
+    /// <summary>The headers that belong to the answer, beside those of its content.</summary>
+    public IReadOnlyList<(string Name, string Value)> Headers { get; }
+
+    /// <summary>The media type of the body, whose text is JSON.</summary>
+    public string ContentType { get; init; } = Json.ContentType;
+
+    public Task ExecuteAsync(HttpContext httpContext)
+    {
+        var response = httpContext.Response;
+        response.StatusCode = Status;
+        response.ContentType = ContentType;
+        response.ContentLength = _body.Length;
+        foreach (var (name, value) in Headers)
+        {
+            response.Headers[name] = value;
+        }
+
+        // Methods are case-sensitive: the server takes "Head" for a method of its own, whose answer has a body.
+        return httpContext.Request.Method == HttpMethods.Head
+            ? Task.CompletedTask
+            : response.Body.WriteAsync(_body, httpContext.RequestAborted).AsTask();
+    }
+}

@@ -1,0 +1,47 @@
+using QuantumFlux.Api;
+using QuantumFlux.Storage;
+
+namespace QuantumFlux.Idempotency;
+
+/// <summary>
+/// What an <c>Idempotency-Key</c> stands for: one effect, however often and on whichever host its request is run. Ids and secrets that are derived from it
+/// are the same each time; an effect in the tenant's partition of the table <c>objects</c> takes its record along.
+/// </summary>
+public sealed class Operation(Claim claim, OperationKey key, ClaimStore claims, RequestBodyStream body, string requestId)
+{
+    /// <summary>When it began: the same each time that it is run.</summary>
+    public DateTimeOffset StartedAt => claim.StartedAt;
+
+    /// <summary>Whether a transaction with a record has been prepared.</summary>
+    public bool IsRecorded { get; private set; }
+
+    /// <summary>The answer of the last record that was final; null when there is none.</summary>
+    public JsonAnswer? FinalAnswer { get; private set; }
+
+    /// <summary>An id that is the same each time: at most one with a prefix. It sorts by <see cref="StartedAt"/>.</summary>
+    public string NewId(string prefix) => Ids.New(prefix, StartedAt, key.Derive("id:" + prefix, Ids.RandomBytes));
+
+    /// <summary>32 secret bytes that are the same each time, and stored nowhere.</summary>
+    public byte[] Derive(string purpose) => key.Derive("secret:" + purpose);
+
+    /// <summary>The claim's next state, for the transaction that has the effect; see <see cref="Caller.RecordAsync"/>.</summary>
+    /// <exception cref="ApiException">409 <c>IDEMPOTENCY_IN_PROGRESS</c> when another request has taken the operation over; 413 for a body that no handler reads.</exception>
+    public async Task<TableAction> RecordAsync(JsonAnswer answer, bool isFinal, CancellationToken cancellationToken)
+    {
+        // A transaction was refused before: perhaps because the claim is no longer this request's.
+        if (IsRecorded && (await claims.FindAsync(claim.Tenant, claim.Scope, cancellationToken))?.RowETag != claim.RowETag)
+        {
+            throw ApiException.IdempotencyInProgress();
+        }
+
+        IsRecorded = true;
+        FinalAnswer = isFinal ? answer : null;
+        var request = await body.FinishAsync(RequestBodyStream.RestBytesMax, cancellationToken) ?? throw ApiException.PayloadTooLarge(RequestBodyStream.RestBytesMax);
+        var record = new KeptRecord(await KeptAnswer.TakeAsync(answer), request, requestId);
+        return ClaimStore.Change(claim with
+        {
+            State = isFinal ? ClaimState.Answered : ClaimState.Applied,
+            Answer = record.Seal(claim, key),
+        });
+    }
+}

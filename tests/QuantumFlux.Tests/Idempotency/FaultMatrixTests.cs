@@ -1,0 +1,258 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using QuantumFlux.Objects;
+using Xunit.Abstractions;
+
+namespace QuantumFlux.Tests.Idempotency;
+
+/// <summary>Every mutation, every request to storage that it makes, every way for that to go wrong; then the client sends it again with its key.</summary>
+public sealed class FaultMatrixTests(ITestOutputHelper output)
+{
+    private const int RetriesMax = 6;
+    private const string Objects = "/api/v3/quantum/objects";
+
+    private static readonly string _large = new('x', 500_000);
+
+    public static TheoryData<string, Trouble> Cells()
+    {
+        var cells = new TheoryData<string, Trouble>();
+        foreach (var name in _mutations.Keys)
+        {
+            foreach (var trouble in Enum.GetValues<Trouble>())
+            {
+                cells.Add(name, trouble);
+            }
+        }
+
+        return cells;
+    }
+
+    [Theory]
+    [MemberData(nameof(Cells))]
+    public async Task WhicheverRequestToStorageFailsARetryEndsLikeACleanRun(string name, Trouble trouble)
+    {
+        var mutation = _mutations[name];
+        var clean = await RunAsync(mutation, trouble, 0);
+        var at = 1;
+        while (await RunAsync(mutation, trouble, at) is var run && run.WasStruck)
+        {
+            Assert.True(clean.State == run.State, $"{name}, {trouble} at {at}:\n{run.State}\ninstead of\n{clean.State}");
+            Assert.True(clean.Status == run.Status, $"{name}, {trouble} at {at}: {run.Status} instead of {clean.Status}");
+            at++;
+        }
+
+        output.WriteLine($"{at - 1} requests to storage.");
+        Assert.True(at > 3, "a claim, an effect and what tells that it was made");
+    }
+
+    private static async Task<(string State, HttpStatusCode Status, bool WasStruck)> RunAsync(Mutation mutation, Trouble trouble, int at)
+    {
+        var world = new MemoryWorld();
+        var app = await world.StartAsync();
+        try
+        {
+            var client = await app.KeyAsync("acc_matrix", "live");
+            var subject = await mutation.PrepareAsync(client, world);
+            world.Strike(trouble, at);
+            var answer = await SendAsync();
+            var wasStruck = world.IsStruck;
+            world.Heal();
+            if (wasStruck && trouble == Trouble.Crash)
+            {
+                await app.DisposeAsync();
+                app = await world.StartAsync();
+                client = app.ClientWith(client.Key, client.Account);
+
+                // It was killed: what it would have said, nobody heard.
+                answer = await SendAsync();
+            }
+
+            for (var retry = 0; IsOpen(answer) && retry < RetriesMax; retry++)
+            {
+                if (answer.Status == HttpStatusCode.Conflict)
+                {
+                    Assert.Equal("1", answer.Header("Retry-After"));
+                    world.Time.Advance(TimeSpan.FromSeconds(31));
+                }
+
+                answer = await SendAsync();
+            }
+
+            Assert.False(IsOpen(answer), answer.Text);
+            var replay = await SendAsync();
+            Assert.Equal("true", replay.Header("Idempotent-Replayed"));
+            Assert.Equal(answer.Status, replay.Status);
+            Assert.Equal(answer.Text, replay.Text);
+            await app.Services.GetRequiredService<ObjectMaintenance>().RunAsync(CancellationToken.None);
+            if (answer.Json.TryGetProperty("key", out var key))
+            {
+                // The key that was handed out is the one that is listed, and it works.
+                var listed = (await client.GetAsync("/api/v3/auth/keys")).Json.GetProperty("keys").EnumerateArray()
+                    .Single(listed => listed.GetProperty("key_id").GetString() == answer.Json.GetProperty("key_id").GetString());
+                Assert.EndsWith(key.GetString()![^4..], listed.GetProperty("key").GetString(), StringComparison.Ordinal);
+                (await app.ClientWith(key.GetString()!, client.Account).GetAsync(Objects)).Expect(HttpStatusCode.OK);
+            }
+
+            return (await StateAsync(client, world), answer.Status, wasStruck);
+
+            Task<Answer> SendAsync() => mutation.SendAsync(client, subject, ("Idempotency-Key", "the key"));
+        }
+        finally
+        {
+            await app.DisposeAsync();
+        }
+    }
+
+    private static bool IsOpen(Answer answer) =>
+        (int)answer.Status >= 500 || (answer.Status == HttpStatusCode.Conflict && answer.ErrorCode == "IDEMPOTENCY_IN_PROGRESS");
+
+    // What there is, without the ids and moments in which two runs differ.
+    private static async Task<string> StateAsync(TestClient client, MemoryWorld world)
+    {
+        var state = new StringBuilder();
+        foreach (var kind in (await world.RowsAsync("objects", client.Tenant())).CountBy(row => row.Key[..row.Key.IndexOf(':', StringComparison.Ordinal)]))
+        {
+            state.Append(CultureInfo.InvariantCulture, $"{kind.Key}: {kind.Value} rows\n");
+        }
+
+        foreach (var item in (await client.GetAsync(Objects)).Json.GetProperty("objects").EnumerateArray())
+        {
+            var id = item.GetProperty("object_id").GetString();
+            var versions = (await client.GetAsync($"{Objects}/{id}/versions")).Json.GetProperty("versions").EnumerateArray();
+            state.Append(CultureInfo.InvariantCulture, $"{id}: {string.Join(' ', versions.Select(version => version.GetProperty("sha256").GetString()))}\n");
+        }
+
+        // The order of pairs and keys is that of their ids, all of one moment.
+        var pairs = (await client.GetAsync("/api/v3/quantum/entangle?per_page=100")).Json.GetProperty("entanglements").EnumerateArray()
+            .Select(pair => $"{pair.GetProperty("source_id")} {pair.GetProperty("target_id")} {pair.GetProperty("status")} {pair.GetProperty("sync_count")}");
+        var keys = (await client.GetAsync("/api/v3/auth/keys")).Json.GetProperty("keys").EnumerateArray()
+            .Select(key => $"{key.GetProperty("name")} {(key.GetProperty("revoked_at").ValueKind == JsonValueKind.Null ? "lives" : "is revoked")}");
+        return state.AppendJoin('\n', pairs.Concat(keys).Order(StringComparer.Ordinal)).ToString();
+    }
+
+    private static async Task<string> UploadedAsync(TestClient client, MemoryWorld world, string content)
+    {
+        var upload = (await client.PostAsync($"{Objects}/a/uploads", new { })).Expect(HttpStatusCode.Created).Json;
+        using var storage = new HttpClient(world.Blobs.Uploads);
+        using var block = new StringContent(content);
+        using var staged = await storage.PutAsync(new Uri($"{upload.GetProperty("upload_url").GetString()}&comp=block&blockid=MDAwMQ=="), block);
+        Assert.Equal(HttpStatusCode.Created, staged.StatusCode);
+        return upload.GetProperty("upload_id").GetString()!;
+    }
+
+    /// <summary>A request that changes something.</summary>
+    /// <param name="PrepareAsync">Makes what it is about, and gives its id.</param>
+    /// <param name="SendAsync">Sends it, about that id.</param>
+    private sealed record Mutation(
+        Func<TestClient, MemoryWorld, Task<string>> PrepareAsync,
+        Func<TestClient, string, (string, string), Task<Answer>> SendAsync);
+
+    private static readonly Dictionary<string, Mutation> _mutations = new()
+    {
+        ["an object is created"] = new(
+            (_, _) => Task.FromResult("a"),
+            (client, id, key) => client.PutObjectAsync(id, "content", key)),
+        ["an object is written"] = new(
+            async (client, _) =>
+            {
+                await client.PutObjectAsync("a", "old");
+                return "a";
+            },
+            (client, id, key) => client.PutObjectAsync(id, "content", key)),
+        ["a large object is written"] = new(
+            async (client, _) =>
+            {
+                await client.PutObjectAsync("a", "old");
+                return "a";
+            },
+            (client, id, key) => client.PutObjectAsync(id, _large, key)),
+        ["an object with a partner is written"] = new(
+            async (client, _) =>
+            {
+                await client.EntangledAsync("a", "b");
+                return "b";
+            },
+            (client, id, key) => client.PutObjectAsync(id, "content", key)),
+        ["an object with more partners than a transaction holds is written"] = new(
+            async (client, _) =>
+            {
+                await client.PutObjectAsync("hub", "old");
+                for (var partner = 0; partner < 36; partner++)
+                {
+                    await client.PutObjectAsync($"p{partner}", "old");
+                    (await client.EntangleAsync("hub", $"p{partner}")).Expect(HttpStatusCode.OK);
+                }
+
+                return "hub";
+            },
+            (client, id, key) => client.PutObjectAsync(id, "content", key)),
+        ["an object with more versions than a transaction holds is deleted"] = new(
+            async (client, _) =>
+            {
+                for (var version = 0; version < 120; version++)
+                {
+                    await client.PutObjectAsync("a", "content");
+                }
+
+                return "a";
+            },
+            (client, id, key) => client.DeleteAsync($"{Objects}/{id}", key)),
+        ["an object is deleted"] = new(
+            async (client, _) =>
+            {
+                await client.PutObjectAsync("a", "old");
+                await client.PutObjectAsync("a", "new");
+                return "a";
+            },
+            (client, id, key) => client.DeleteAsync($"{Objects}/{id}", key)),
+        ["a delete is refused"] = new(
+            async (client, _) =>
+            {
+                await client.EntangledAsync("a", "b");
+                return "a";
+            },
+            (client, id, key) => client.DeleteAsync($"{Objects}/{id}", key)),
+        ["an upload is begun"] = new(
+            (_, _) => Task.FromResult("a"),
+            (client, id, key) => client.PostAsync($"{Objects}/{id}/uploads", new { }, key)),
+        ["an upload is committed"] = new(
+            (client, world) => UploadedAsync(client, world, "uploaded"),
+            (client, id, key) => client.PostAsync($"{Objects}/a/uploads/{id}/commit", new { content_type = "text/plain" }, key)),
+        ["a large upload is committed"] = new(
+            (client, world) => UploadedAsync(client, world, _large),
+            (client, id, key) => client.PostAsync($"{Objects}/a/uploads/{id}/commit", new { content_type = "text/plain" }, key)),
+        ["two objects are entangled"] = new(
+            async (client, _) =>
+            {
+                await client.PutObjectAsync("a", "1");
+                await client.PutObjectAsync("b", "2");
+                return "";
+            },
+            (client, _, key) => client.PostAsync(
+                "/api/v3/quantum/entangle", new { source_id = "a", target_id = "b", entanglement_strength = 0.9 }, key)),
+        ["two objects are entangled too weakly"] = new(
+            async (client, _) =>
+            {
+                await client.PutObjectAsync("a", "1");
+                await client.PutObjectAsync("b", "2");
+                return "";
+            },
+            (client, _, key) => client.PostAsync(
+                "/api/v3/quantum/entangle",
+                new { source_id = "a", target_id = "b", entanglement_strength = 0.1, options = new { quantum_verify = false } },
+                key)),
+        ["an entanglement is dissolved with a backup"] = new(
+            (client, _) => client.EntangledAsync("a", "b"),
+            (client, id, key) => client.DeleteAsync($"/api/v3/quantum/entangle/{id}?backup=true", key)),
+        ["an API key is made"] = new(
+            (_, _) => Task.FromResult(""),
+            (client, _, key) => client.PostAsync("/api/v3/auth/keys", new { name = "made" }, key)),
+        ["an API key is revoked"] = new(
+            async (client, _) =>
+                (await client.PostAsync("/api/v3/auth/keys", new { name = "other" })).Expect(HttpStatusCode.Created).Json.GetProperty("key_id").GetString()!,
+            (client, id, key) => client.PostAsync("/api/v3/auth/revoke", new { key_id = id }, key)),
+    };
+}

@@ -1,0 +1,195 @@
+using System.Globalization;
+using System.Net;
+using Xunit.Abstractions;
+
+namespace QuantumFlux.Tests.Proof;
+
+/// <summary>Requests with an <c>Idempotency-Key</c> on two hosts at once, and when hosts are killed.</summary>
+[Collection(HeavyTests.Name)]
+public sealed class IdempotencyProof(ITestOutputHelper output)
+{
+    private const int Sends = 1000;
+    private const int Kills = 12;
+    private const int Writers = 12;
+
+    [Fact]
+    public async Task OfAThousandSendsThroughTwoHostsOneHasAnEffectAndAllGetItsAnswer()
+    {
+        await using var data = new HostData();
+        await using var first = await data.StartAsync();
+        await using var second = await data.StartAsync();
+        var account = $"acc_{Guid.NewGuid():N}";
+        var owner = await first.Admin.NewKeyAsync(account);
+        await owner.PutObjectAsync("a", "1");
+        await owner.PutObjectAsync("b", "2");
+
+        // A key each for some, so that no limit on requests is in the way: they are one tenant's all the same.
+        var clients = await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => first.Admin.NewKeyAsync(account)));
+        var keysBefore = (await KeysAsync(owner)).Count;
+
+        await SendAllAsync("/api/v3/auth/keys", new { name = "made once" }, HttpStatusCode.Created);
+        await SendAllAsync(
+            "/api/v3/quantum/entangle", new { source_id = "a", target_id = "b", entanglement_strength = 0.9 }, HttpStatusCode.OK);
+
+        var keys = await KeysAsync(owner);
+        Assert.Equal(keysBefore + 1, keys.Count);
+        Assert.Single(keys, "made once");
+        Assert.Equal(1, (await owner.GetAsync("/api/v3/quantum/entangle")).Json.GetProperty("pagination").GetProperty("total_count").GetInt32());
+        Assert.Equal(2, (await owner.GetAsync("/api/v3/quantum/objects/b/versions")).Json.GetProperty("versions").GetArrayLength());
+
+        async Task SendAllAsync(string path, object body, HttpStatusCode status)
+        {
+            var refusals = 0;
+            var answers = await Task.WhenAll(Enumerable.Range(0, Sends).Select(async number =>
+            {
+                var client = clients[number % clients.Length];
+                client = number % 2 == 0 ? client : second.As(client);
+                while (true)
+                {
+                    var answer = await client.PostAsync(path, body, ("Idempotency-Key", "one for all"));
+                    if (answer.Status != HttpStatusCode.Conflict)
+                    {
+                        return answer.Expect(status);
+                    }
+
+                    answer.ExpectError(HttpStatusCode.Conflict, "IDEMPOTENCY_IN_PROGRESS");
+                    Interlocked.Increment(ref refusals);
+                }
+            }));
+
+            output.WriteLine($"{path}: {Sends} answers after {refusals} times 409.");
+            Assert.Single(answers.Select(answer => answer.Text).Distinct());
+            Assert.Single(answers, answer => answer.Header("Idempotent-Replayed") is null);
+        }
+    }
+
+    [Fact]
+    public async Task WhateverAKilledHostWasInTheMiddleOfARetryMakesItOnce()
+    {
+        var seed = Random.Shared.Next();
+        output.WriteLine($"Seed {seed}.");
+        var random = new Random(seed);
+        await using var data = new HostData();
+        var host = await data.StartAsync();
+        try
+        {
+            var account = $"acc_{Guid.NewGuid():N}";
+            var owner = await host.Admin.NewKeyAsync(account);
+            var clients = await Task.WhenAll(Enumerable.Range(0, Writers).Select(_ => host.Admin.NewKeyAsync(account)));
+            var open = new List<Send>();
+            var made = 0;
+            var acknowledged = 0;
+            for (var kill = 0; kill < Kills; kill++)
+            {
+                var enough = acknowledged + random.Next(1, 80);
+                var killed = new TaskCompletionSource();
+                var current = host;
+                var writers = clients.Select((client, writer) => SendUntilGoneAsync(current.As(client), writer)).ToList();
+                await killed.Task;
+                await host.DisposeAsync();
+                await Task.WhenAll(writers);
+                host = await data.StartAsync();
+
+                async Task SendUntilGoneAsync(TestClient client, int writer)
+                {
+                    while (true)
+                    {
+                        var send = new Send(writer, Interlocked.Increment(ref made));
+                        try
+                        {
+                            (await send.OnceAsync(client)).Expect(HttpStatusCode.Created);
+                        }
+                        catch (HttpRequestException)
+                        {
+                            // The host is gone; whether this was made, nobody said.
+                            lock (open)
+                            {
+                                open.Add(send);
+                            }
+
+                            return;
+                        }
+                        catch (Exception exception)
+                        {
+                            killed.TrySetException(exception);
+                            return;
+                        }
+
+                        if (Interlocked.Increment(ref acknowledged) >= enough)
+                        {
+                            killed.TrySetResult();
+                        }
+                    }
+                }
+            }
+
+            var reader = host.As(owner);
+            var replayed = 0;
+            await Task.WhenAll(open.Select(async send =>
+            {
+                var client = host.As(clients[send.Writer]);
+                Answer answer;
+                while ((answer = await send.OnceAsync(client)).Status == HttpStatusCode.Conflict)
+                {
+                    // As the answer asks: the host that is gone has had its lease.
+                    await Task.Delay(TimeSpan.FromSeconds(int.Parse(answer.Header("Retry-After")!, CultureInfo.InvariantCulture)));
+                }
+
+                if (answer.Expect(HttpStatusCode.Created).Header("Idempotent-Replayed") is not null)
+                {
+                    Interlocked.Increment(ref replayed);
+                }
+            }));
+
+            var names = await KeysAsync(reader);
+            for (var id = 1; id <= made; id++)
+            {
+                if (Send.IsKey(id))
+                {
+                    Assert.Single(names, $"made {id}");
+                }
+                else
+                {
+                    var versions = (await reader.GetAsync($"/api/v3/quantum/objects/made-{id}/versions")).Expect(HttpStatusCode.OK).Json;
+                    Assert.Equal(1, versions.GetProperty("versions").GetArrayLength());
+                }
+            }
+
+            output.WriteLine($"{Kills} kills, {made} requests, {open.Count} cut off, of which {replayed} had been made.");
+        }
+        finally
+        {
+            await host.DisposeAsync();
+        }
+    }
+
+    private static async Task<List<string>> KeysAsync(TestClient client)
+    {
+        var names = new List<string>();
+        var after = "";
+        while (true)
+        {
+            var page = (await client.GetAsync($"/api/v3/auth/keys?limit=100{after}")).Expect(HttpStatusCode.OK).Json;
+            foreach (var key in page.GetProperty("keys").EnumerateArray())
+            {
+                names.Add(key.GetProperty("name").GetString()!);
+                after = $"&starting_after={key.GetProperty("key_id").GetString()}";
+            }
+
+            if (!page.GetProperty("has_more").GetBoolean())
+            {
+                return names;
+            }
+        }
+    }
+
+    /// <summary>A request that a client sends until it is answered: every third makes an API key, the others write an object.</summary>
+    private sealed record Send(int Writer, int Id)
+    {
+        public static bool IsKey(int id) => id % 3 == 0;
+
+        public Task<Answer> OnceAsync(TestClient client) => IsKey(Id)
+            ? client.PostAsync("/api/v3/auth/keys", new { name = $"made {Id}" }, ("Idempotency-Key", $"key {Id}"))
+            : client.PutObjectAsync($"made-{Id}", $"content {Id}", ("Idempotency-Key", $"object {Id}"));
+    }
+}
