@@ -42,7 +42,7 @@ public sealed partial class HostProcess : IAsyncDisposable
     /// <param name="assembly">Its program. The build puts it beside this one.</param>
     public static async Task<HostProcess> StartAsync(string assembly)
     {
-        var start = new ProcessStartInfo("dotnet", [assembly, "--ephemeral", "--urls", "http://127.0.0.1:0"]) { RedirectStandardOutput = true };
+        var start = new ProcessStartInfo("dotnet", [assembly, "--ephemeral", "--urls", "http://127.0.0.1:0", "--QuantumFlux:RateLimits:Enabled", "false"]) { RedirectStandardOutput = true };
         var process = Process.Start(start)!;
         using var limit = new CancellationTokenSource(_startMax);
         var said = "";

@@ -29,6 +29,9 @@ public sealed class TestApp : IAsyncDisposable
     /// <summary>The app that tests share which need neither a clock nor a storage of their own.</summary>
     public static Task<TestApp> SharedAsync => _sharedApp.Value;
 
+    /// <summary>The setting with which a test sends as many requests as it likes.</summary>
+    public static Dictionary<string, string?> Unlimited => new() { ["QuantumFlux:RateLimits:Enabled"] = "false" };
+
     public Uri Address { get; }
 
     /// <summary>A client without a key.</summary>

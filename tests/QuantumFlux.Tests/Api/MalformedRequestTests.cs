@@ -19,7 +19,7 @@ public sealed class MalformedRequestTests
     public async Task EveryMalformedRequestGetsItsErrorInTheEnvelope()
     {
         var seed = Environment.GetEnvironmentVariable("QUANTUMFLUX_SEED") is { } given ? int.Parse(given, CultureInfo.InvariantCulture) : Random.Shared.Next();
-        await using var app = await TestApp.StartAsync(configure: Impatient);
+        await using var app = await TestApp.StartAsync(settings: TestApp.Unlimited, configure: Impatient);
         var client = await app.TenantAsync();
         var requests = new MalformedRequests(client.Key, "a", await client.EntangledAsync("a", "b"));
         var failures = new ConcurrentDictionary<string, string>();
@@ -78,7 +78,7 @@ public sealed class MalformedRequestTests
     [Fact]
     public async Task HeadersThatNeverEndGetTheEnvelope()
     {
-        await using var app = await TestApp.StartAsync(configure: Impatient);
+        await using var app = await TestApp.StartAsync(settings: TestApp.Unlimited, configure: Impatient);
 
         var answer = await RawHttp.SendAsync(app.Address, "GET / HTTP/1.1\r\nHost: a\r\n");
 
@@ -91,7 +91,7 @@ public sealed class MalformedRequestTests
     [InlineData("Transfer-Encoding: chunked", "nonsense\r\n", 400)]
     public async Task ABodyThatIsNotWhatItsHeadersSayGetsTheEnvelope(string header, string body, int status)
     {
-        await using var app = await TestApp.StartAsync(configure: Impatient);
+        await using var app = await TestApp.StartAsync(settings: TestApp.Unlimited, configure: Impatient);
         var client = await app.TenantAsync();
 
         var answer = await RawHttp.SendAsync(

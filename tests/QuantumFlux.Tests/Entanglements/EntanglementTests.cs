@@ -132,7 +132,7 @@ public sealed partial class EntanglementTests
     [Fact]
     public async Task AnObjectHasALimitOfEntanglements()
     {
-        await using var app = await TestApp.StartAsync(storage: World());
+        await using var app = await TestApp.StartAsync(storage: World(), settings: TestApp.Unlimited);
         var client = await app.TenantAsync("test");
         for (var i = 0; i < 847; i++)
         {

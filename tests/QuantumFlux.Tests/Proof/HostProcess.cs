@@ -25,6 +25,7 @@ public sealed class HostData : IAsyncDisposable
         var host = await HostProcess.StartAsync(
             "--QuantumFlux:DataFolder", Folder,
             "--AzureWebJobsStorage", Address.ToConnectionString()!,
+            "--QuantumFlux:RateLimits:Enabled", "false",
             "--Logging:LogLevel:Default", "Error");
         _emulators.Add(host.EmulatorId);
         return host;
