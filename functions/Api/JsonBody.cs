@@ -171,8 +171,8 @@ public sealed class JsonBody
     {
         _read.Add(name);
         return _object.ValueKind == JsonValueKind.Object && _object.TryGetProperty(name, out var value)
-            ? JsonMarshal.GetRawUtf8Value(value).ToArray()
-            : null;
+            ? new ReadOnlyMemory<byte>(JsonMarshal.GetRawUtf8Value(value).ToArray())
+            : default(ReadOnlyMemory<byte>?);
     }
 
     /// <summary>A Boolean; absent gives the default.</summary>
