@@ -90,7 +90,7 @@ public sealed partial class CacheFunction(
 
         if (HttpMethods.IsHead(request.Method))
         {
-            return new CacheResult(found.Entry, Metadata(found, found.Hits.Plus(hits.Peek(caller.Tenant, found.Entry))), isDecompressed, null);
+            return new CacheResult(found.Entry, Metadata(found, found.Hits.Plus(hits.Peek(caller.Tenant, found.Entry))), isDecompressed, null, () => Task.CompletedTask);
         }
 
         return new AnswerResult(context => AnswerAsync(context, caller.Tenant, found, isDecompressed));
@@ -167,7 +167,7 @@ public sealed partial class CacheFunction(
     private static CacheMetadataView Metadata(FoundEntry found, Hits hits) =>
         new(found.Entry.StoredAt, found.Entry.ExpiresAt, hits.Count, hits.Last ?? found.Entry.StoredAt);
 
-    // The value is given out already: what is wrong with its copies must not spoil the answer.
+    // The value is there: what is wrong with some of its copies must not spoil the answer.
     private async Task NoteFailedAsync(string tenant, FoundEntry found, List<int> failed, CancellationToken cancellationToken)
     {
         if (failed.Count > 0 || !found.IsRowSound)
@@ -206,19 +206,14 @@ public sealed partial class CacheFunction(
             ? etag => Preconditions.CheckWrite(request, etag)
             : null;
 
-    // Opens the value when the answer is made, and sees to its copies afterwards.
+    // Opens the value when the answer is made, and has its copies seen to before the answer ends.
     private async Task AnswerAsync(HttpContext context, string tenant, FoundEntry found, bool isDecompressed)
     {
         var failed = new List<int>();
-        try
-        {
-            await using var value = await contents.OpenAsync(tenant, found, found.Entry.Dimensions, failed, context.RequestAborted);
-            await new CacheResult(found.Entry, Counted(tenant, found), isDecompressed, value).ExecuteAsync(context);
-        }
-        finally
-        {
-            await NoteFailedAsync(tenant, found, failed, CancellationToken.None);
-        }
+        await using var value = await contents.OpenAsync(tenant, found, found.Entry.Dimensions, failed, context.RequestAborted);
+        var result = new CacheResult(
+            found.Entry, Counted(tenant, found), isDecompressed, value, () => NoteFailedAsync(tenant, found, failed, context.RequestAborted));
+        await result.ExecuteAsync(context);
     }
 
     private sealed class AnswerResult(Func<HttpContext, Task> answer) : IResult

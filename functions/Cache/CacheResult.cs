@@ -12,7 +12,8 @@ namespace QuantumFlux.Cache;
 /// <param name="metadata">What is told beside the value.</param>
 /// <param name="isDecompressed">False hands over the value as it was compressed.</param>
 /// <param name="value">The compressed value; null for HEAD.</param>
-public sealed class CacheResult(CacheEntry entry, CacheMetadataView metadata, bool isDecompressed, Stream? value) : IResult
+/// <param name="read">Is called when all of the value has been read, before the answer ends.</param>
+public sealed class CacheResult(CacheEntry entry, CacheMetadataView metadata, bool isDecompressed, Stream? value, Func<Task> read) : IResult
 {
     /// <summary>Answers up to this length are put together in memory, and sent at once.</summary>
     private const int WholeBytesMax = 256 * 1024;
@@ -32,6 +33,7 @@ public sealed class CacheResult(CacheEntry entry, CacheMetadataView metadata, bo
             if (value is not null)
             {
                 await value.CopyToAsync(response.Body, CopyBytes, cancellationToken);
+                await read();
             }
 
             return;
@@ -47,13 +49,16 @@ public sealed class CacheResult(CacheEntry entry, CacheMetadataView metadata, bo
 
         if (response.ContentLength <= WholeBytesMax)
         {
-            await response.Body.WriteAsync(await BytesAsync(entry, metadata, value, cancellationToken), cancellationToken);
+            var bytes = await BytesAsync(entry, metadata, value, cancellationToken);
+            await read();
+            await response.Body.WriteAsync(bytes, cancellationToken);
             return;
         }
 
         await response.Body.WriteAsync(before, cancellationToken);
         await using var original = Decompress(value, entry.Compression);
         await original.CopyToAsync(response.Body, CopyBytes, cancellationToken);
+        await read();
         await response.Body.WriteAsync(after, cancellationToken);
     }
 

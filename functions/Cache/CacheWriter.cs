@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.IO.Compression;
 using QuantumFlux.Api;
 
 namespace QuantumFlux.Cache;
@@ -63,7 +62,7 @@ public sealed class CacheWriter(CacheStore store, CacheContent contents, CacheSe
 
                     if (upload is null && small.WrittenCount + taken.Length > MemoryBytesMax)
                     {
-                        upload = Begin(tenant, CreateCacheEntry.From(JsonBody.Parse(request, (byte[])[.. cutter.Rest.Span, (byte)'}'], isRequired: true)));
+                        upload = Begin(tenant, SoFar(request, cutter), isLarge: true);
                         await upload.WriteAsync(small.WrittenMemory, cancellationToken);
                     }
 
@@ -109,12 +108,16 @@ public sealed class CacheWriter(CacheStore store, CacheContent contents, CacheSe
     public async Task<WrittenEntry> PutAsync(
         string tenant, CreateCacheEntry create, ReadOnlyMemory<byte> value, Action<string?>? check, CancellationToken cancellationToken)
     {
-        using var upload = Begin(tenant, create);
+        using var upload = Begin(tenant, create, isLarge: false);
         await upload.WriteAsync(value, cancellationToken);
         return await EndAsync(tenant, create, upload, check, cancellationToken);
     }
 
-    private ValueUpload Begin(string tenant, CreateCacheEntry create)
+    // What the members before the value ask for; the object ends after the value as far as this is concerned.
+    private static CreateCacheEntry SoFar(HttpRequest request, BodyCutter cutter) =>
+        CreateCacheEntry.From(JsonBody.Parse(request, (byte[])[.. cutter.Rest.Span, (byte)'}'], isRequired: true));
+
+    private ValueUpload Begin(string tenant, CreateCacheEntry create, bool isLarge)
     {
         var now = time.GetUtcNow();
         return new ValueUpload(
@@ -125,7 +128,8 @@ public sealed class CacheWriter(CacheStore store, CacheContent contents, CacheSe
             now,
             create.Compression,
             create.Encryption,
-            CacheLimits.DimensionsOf(create.ReplicationFactor));
+            CacheLimits.DimensionsOf(create.ReplicationFactor),
+            isLarge);
     }
 
     private async Task<WrittenEntry> EndAsync(
@@ -193,7 +197,7 @@ public sealed class CacheWriter(CacheStore store, CacheContent contents, CacheSe
             ? await contents.OpenAsync(tenant, found, guess.Dimensions, [], cancellationToken)
             : new MemoryStream(cipher.DecryptAll(guess.Stored.Span, guess.CompressedBytes)!);
         await using var value = CacheResult.Decompress(stored, guess.Compression);
-        using var upload = Begin(tenant, create);
+        using var upload = Begin(tenant, create, isLarge: true);
         var buffer = new byte[PieceBytes];
         while (await value.ReadAsync(buffer, cancellationToken) is var count and > 0)
         {

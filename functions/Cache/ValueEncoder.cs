@@ -27,9 +27,14 @@ public sealed class ValueEncoder : IDisposable
     private int _chunkBytes;
     private long _chunkNumber;
 
-    public ValueEncoder(CacheCompression compression, CacheEncryption encryption)
+    /// <summary>Begins a value.</summary>
+    /// <param name="compression">How to compress it.</param>
+    /// <param name="encryption">How to encrypt it.</param>
+    /// <param name="outputBytes">The room to make for what there is to store; it grows at need, which leaves the smaller room to the collector.</param>
+    public ValueEncoder(CacheCompression compression, CacheEncryption encryption, int outputBytes)
     {
         _compression = compression;
+        Output = new ArrayBufferWriter<byte>(outputBytes);
         DataKey = CacheSecrets.NewDataKey(encryption);
         _cipher = new ChunkCipher(DataKey);
     }
@@ -38,7 +43,7 @@ public sealed class ValueEncoder : IDisposable
     public byte[] DataKey { get; }
 
     /// <summary>What there is to store so far. The caller may take it away at any time with <see cref="ArrayBufferWriter{T}.ResetWrittenCount"/>.</summary>
-    public ArrayBufferWriter<byte> Output { get; } = new();
+    public ArrayBufferWriter<byte> Output { get; }
 
     /// <summary>The length of the JSON so far.</summary>
     public long OriginalBytes { get; private set; }

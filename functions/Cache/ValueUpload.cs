@@ -12,12 +12,18 @@ public sealed class ValueUpload(
     DateTimeOffset startedAt,
     CacheCompression compression,
     CacheEncryption encryption,
-    IReadOnlyList<int> dimensions) : IDisposable
+    IReadOnlyList<int> dimensions,
+    bool isLarge) : IDisposable
 {
     /// <summary>Blobs are written in blocks of about this size: each is a paid request in every dimension, and is in memory once.</summary>
     public const int BlockBytes = 4 * 1024 * 1024;
 
-    private readonly ValueEncoder _encoder = new(compression, encryption);
+    private const int SmallOutputBytes = 4 * 1024;
+
+    // A piece may take a block a little beyond its size.
+    private const int LargeOutputBytes = BlockBytes + (4 * ChunkCipher.PlainBytes);
+
+    private readonly ValueEncoder _encoder = new(compression, encryption, isLarge ? LargeOutputBytes : SmallOutputBytes);
     private readonly HashSet<int> _alive = [.. dimensions];
     private readonly List<string> _blockIds = [];
 
