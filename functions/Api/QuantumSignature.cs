@@ -20,6 +20,9 @@ public sealed class QuantumSignature(MasterKey master)
     /// <param name="parts">What identifies the resource and what it holds. Their boundaries count: they are signed with their lengths.</param>
     public string Sign(params IEnumerable<string> parts) => Sign(_keys[0], parts);
 
+    /// <summary>Whether a request carries a signature to check.</summary>
+    public static bool IsGiven(HttpRequest request) => request.Headers.ContainsKey(Header);
+
     /// <summary>Checks the signature that a request for a resource carries, in constant time. A request without one passes.</summary>
     /// <param name="request">The request.</param>
     /// <param name="parts">What a signature of the resource is over.</param>

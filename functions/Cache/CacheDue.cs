@@ -19,13 +19,13 @@ public enum CacheDueKind
 /// <summary>Something to be done for one write of an entry at some time. It may be out of date by then: the entry itself decides.</summary>
 /// <param name="Kind">What.</param>
 /// <param name="At">When.</param>
-/// <param name="Key">The key; null while it is not known yet.</param>
+/// <param name="Key">The key.</param>
 /// <param name="CacheId">The write.</param>
 /// <param name="StoredAt">When it was written.</param>
 /// <param name="Dimensions">The dimensions that may hold its content.</param>
 /// <param name="IsBlob">Whether that is in blobs.</param>
 public sealed record CacheDue(
-    CacheDueKind Kind, DateTimeOffset At, string? Key, string CacheId, DateTimeOffset StoredAt, IReadOnlyList<int> Dimensions, bool IsBlob)
+    CacheDueKind Kind, DateTimeOffset At, string Key, string CacheId, DateTimeOffset StoredAt, IReadOnlyList<int> Dimensions, bool IsBlob)
 {
     private static readonly TimeSpan _checkAfterMin = TimeSpan.FromHours(1);
     private static readonly TimeSpan _checkAfterMax = TimeSpan.FromDays(1);
@@ -42,7 +42,8 @@ public sealed record CacheDue(
     /// <summary>
     /// The look after content outside of the table. An overwrite does not read what it overwrites, so nobody tells that old content is free; instead each
     /// is looked after when it is an hour old, and again when it has doubled its age, or a day later. So what is left over stays about as long as it was of use,
-    /// and what stays costs one request a day. An hour is longer than any request runs, so what a broken one left is found too.
+    /// and what stays costs one request a day. An hour is longer than a write takes
+    /// once its value is there, so what a broken one left is found too.
     /// </summary>
     public CacheDue Next(DateTimeOffset now)
     {
@@ -62,7 +63,7 @@ public sealed record CacheDue(
     public static CacheDue Parse(TableRow row) => new(
         (CacheDueKind)row.Whole("Kind")!.Value,
         new DateTimeOffset(row.Whole("At")!.Value, TimeSpan.Zero),
-        row.Text("Key"),
+        row.Text("Key")!,
         row.Text("CacheId")!,
         new DateTimeOffset(row.Whole("StoredAt")!.Value, TimeSpan.Zero),
         [.. row.Text("Dimensions")!.Split(',').Select(part => int.Parse(part, CultureInfo.InvariantCulture))],

@@ -99,13 +99,25 @@ public sealed partial class CacheFunction(
     private async Task<IResult> DeleteAsync(HttpRequest request, Caller caller, string key, CancellationToken cancellationToken)
     {
         RequireKey(request, new QueryParameters(request), key);
-        if (request.Headers.ContainsKey("X-Quantum-Signature"))
+        CacheEntry? signed = null;
+        if (QuantumSignature.IsGiven(request))
         {
             var found = await FindAsync(caller, key, cancellationToken);
             signature.Check(request, found.Entry.SignedParts(caller.Tenant, found.Secrets.Sha256));
+            signed = found.Entry;
         }
 
-        return Json.Result(await DeleteAsync(caller, key, etag => Preconditions.CheckWrite(request, etag), cancellationToken));
+        return Json.Result(await DeleteAsync(caller, key, Check, cancellationToken));
+
+        void Check(string? etag)
+        {
+            Preconditions.CheckWrite(request, etag);
+            if (signed is not null && etag != signed.ETag)
+            {
+                // Written anew since it was looked at.
+                throw ApiException.InvalidSignature();
+            }
+        }
     }
 
     private async Task<IResult> BatchAsync(HttpRequest request, Caller caller, CancellationToken cancellationToken)

@@ -9,6 +9,9 @@ public sealed partial class CacheMaintenance(
     DueTenants due, StorageAccounts storage, CacheStore store, CacheContent contents, Telemetry telemetry, TimeProvider time, ILogger<CacheMaintenance> logger)
 {
     private const string Timer = "cache";
+    private const string Failed = "failed";
+    private const string Kept = "kept";
+    private const string OutOfDate = "out_of_date";
 
     /// <summary>The most that is done for one tenant in one run. The rest comes with the next.</summary>
     private const int ItemsMax = 2_000;
@@ -62,7 +65,7 @@ public sealed partial class CacheMaintenance(
         {
             try
             {
-                var row = sameKey.Key is { } key ? await store.PeekAsync(tenant, key, cancellationToken) : null;
+                var row = await store.PeekAsync(tenant, sameKey.Key, cancellationToken);
                 foreach (var item in sameKey)
                 {
                     var isCurrent = row is not null && CacheRows.CacheId(row) == item.CacheId;
@@ -101,10 +104,6 @@ public sealed partial class CacheMaintenance(
         return failures == 0;
     }
 
-    private const string Failed = "failed";
-    private const string Kept = "kept";
-    private const string OutOfDate = "out_of_date";
-
     private async Task<string> RunAsync(string tenant, CacheDue item, TableRow? current, DateTimeOffset now, CancellationToken cancellationToken)
     {
         switch (item.Kind)
@@ -112,7 +111,7 @@ public sealed partial class CacheMaintenance(
             case CacheDueKind.Forget when current is null:
                 return OutOfDate;
             case CacheDueKind.Forget:
-                return await store.RemoveAsync(tenant, current, await store.CopiesAsync(tenant, item.Key!, cancellationToken), cancellationToken)
+                return await store.RemoveAsync(tenant, current, await store.CopiesAsync(tenant, item.Key, cancellationToken), cancellationToken)
                     ? "forgotten"
                     : Failed;
             case CacheDueKind.Check when current is not null:
@@ -126,7 +125,7 @@ public sealed partial class CacheMaintenance(
 
     private async Task<string> RepairAsync(string tenant, CacheDue item, CancellationToken cancellationToken)
     {
-        if (await store.FindAsync(tenant, item.Key!, cancellationToken) is not { } found || found.Entry.CacheId != item.CacheId)
+        if (await store.FindAsync(tenant, item.Key, cancellationToken) is not { } found || found.Entry.CacheId != item.CacheId)
         {
             return OutOfDate;
         }
@@ -144,7 +143,7 @@ public sealed partial class CacheMaintenance(
         foreach (var dimension in found.Entry.Dimensions.Except(sound).ToList())
         {
             // Each repair may have written the entry's row, whose state the next one must know.
-            isDone &= await store.FindAsync(tenant, item.Key!, cancellationToken) is { } current
+            isDone &= await store.FindAsync(tenant, item.Key, cancellationToken) is { } current
                 && current.Entry.CacheId == item.CacheId
                 && await contents.RepairAsync(tenant, current, dimension, sound, cancellationToken);
         }

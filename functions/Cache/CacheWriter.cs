@@ -117,20 +117,15 @@ public sealed class CacheWriter(CacheStore store, CacheContent contents, CacheSe
     private static CreateCacheEntry SoFar(HttpRequest request, BodyCutter cutter) =>
         CreateCacheEntry.From(JsonBody.Parse(request, (byte[])[.. cutter.Rest.Span, (byte)'}'], isRequired: true));
 
-    private ValueUpload Begin(string tenant, CreateCacheEntry create, bool isLarge)
-    {
-        var now = time.GetUtcNow();
-        return new ValueUpload(
-            contents,
-            store,
-            tenant,
-            Ids.New(CacheLimits.IdPrefix, now),
-            now,
-            create.Compression,
-            create.Encryption,
-            CacheLimits.DimensionsOf(create.ReplicationFactor),
-            isLarge);
-    }
+    private ValueUpload Begin(string tenant, CreateCacheEntry create, bool isLarge) => new(
+        contents,
+        store,
+        tenant,
+        Ids.New(CacheLimits.IdPrefix, time.GetUtcNow()),
+        create.Compression,
+        create.Encryption,
+        CacheLimits.DimensionsOf(create.ReplicationFactor),
+        isLarge);
 
     private async Task<WrittenEntry> EndAsync(
         string tenant, CreateCacheEntry create, ValueUpload upload, Action<string?>? check, CancellationToken cancellationToken)
@@ -149,7 +144,7 @@ public sealed class CacheWriter(CacheStore store, CacheContent contents, CacheSe
         var closed = seal.Close(tenant, entry, new CacheSecrets(upload.DataKey, sha256));
         if (entry.IsBlob)
         {
-            var missing = await upload.CommitAsync(entry.Key, cancellationToken);
+            var missing = await upload.CommitAsync(entry.Key, now, cancellationToken);
             await store.WriteAsync(
                 tenant, entry, [CacheRows.Row(tenant, CacheRows.EntryKey(entry.Key), entry, closed, null)], missing, check, cancellationToken);
         }
@@ -157,7 +152,7 @@ public sealed class CacheWriter(CacheStore store, CacheContent contents, CacheSe
         {
             if (contents.IsOutside(entry))
             {
-                await upload.ScheduleCheckAsync(entry.Key, isBlob: false, cancellationToken);
+                await upload.ScheduleCheckAsync(entry.Key, now, isBlob: false, cancellationToken);
             }
 
             var (rows, missing) = await contents.PlaceRowsAsync(tenant, entry, closed, upload.Stored.ToArray(), cancellationToken);
@@ -187,7 +182,7 @@ public sealed class CacheWriter(CacheStore store, CacheContent contents, CacheSe
         var isStaged = guess.IsStaged;
         if (isStaged)
         {
-            await guess.CommitAsync(null, cancellationToken);
+            await guess.CommitAsync(create.Key, time.GetUtcNow(), cancellationToken);
         }
 
         var entry = Entry(create, guess, time.GetUtcNow()) with { IsBlob = isStaged, Dimensions = guess.Dimensions };

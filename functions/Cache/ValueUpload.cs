@@ -9,7 +9,6 @@ public sealed class ValueUpload(
     CacheStore store,
     string tenant,
     string cacheId,
-    DateTimeOffset startedAt,
     CacheCompression compression,
     CacheEncryption encryption,
     IReadOnlyList<int> dimensions,
@@ -74,26 +73,26 @@ public sealed class ValueUpload(
     }
 
     /// <summary>Makes blobs of it.</summary>
-    /// <param name="key">The key that is to point to them; null when it is only to be read again.</param>
+    /// <param name="key">The key that is to point to them.</param>
+    /// <param name="now">When.</param>
     /// <param name="cancellationToken">Ends the call early.</param>
     /// <returns>The dimensions that did not take their copy.</returns>
     /// <exception cref="Api.ApiException">503 <c>DIMENSIONAL_INSTABILITY</c> when none took it.</exception>
-    public async Task<IReadOnlyList<int>> CommitAsync(string? key, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<int>> CommitAsync(string key, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        if (key is not null)
-        {
-            await ScheduleCheckAsync(key, isBlob: true, cancellationToken);
-        }
-
+        await ScheduleCheckAsync(key, now, isBlob: true, cancellationToken);
         await contents.ForEachBlobAsync(_alive, Dimensions, (blobs, container) => IsStaged
             ? blobs.CommitBlocksAsync(container, Name, _blockIds, new BlobOptions(), cancellationToken)
             : blobs.PutAsync(container, Name, Stored, new BlobOptions(), cancellationToken));
         return [.. Dimensions.Except(_alive)];
     }
 
-    /// <summary>Has what is about to be written outside of the table looked after: before it is written, so that nothing is lost sight of.</summary>
-    public Task ScheduleCheckAsync(string? key, bool isBlob, CancellationToken cancellationToken) => store.ScheduleAsync(
-        tenant, new CacheDue(CacheDueKind.Check, startedAt, key, CacheId, startedAt, Dimensions, isBlob).Next(startedAt), cancellationToken);
+    /// <summary>
+    /// Has what is about to be written outside of the table looked after: before it is written, so that nothing is lost sight of. Blocks that are never
+    /// committed need nobody: storage drops them after a week.
+    /// </summary>
+    public Task ScheduleCheckAsync(string key, DateTimeOffset now, bool isBlob, CancellationToken cancellationToken) => store.ScheduleAsync(
+        tenant, new CacheDue(CacheDueKind.Check, now, key, CacheId, now, Dimensions, isBlob).Next(now), cancellationToken);
 
     public void Dispose() => _encoder.Dispose();
 
@@ -101,11 +100,6 @@ public sealed class ValueUpload(
 
     private async Task StageAsync(CancellationToken cancellationToken)
     {
-        if (!IsStaged)
-        {
-            await ScheduleCheckAsync(null, isBlob: true, cancellationToken);
-        }
-
         var id = BlockId(_blockIds.Count);
         await contents.ForEachBlobAsync(_alive, Dimensions, (blobs, container) => blobs.StageBlockAsync(container, Name, id, Stored, cancellationToken));
         _blockIds.Add(id);
