@@ -1,6 +1,7 @@
 using System.Reflection;
 using Microsoft.Azure.Functions.Worker;
 using QuantumFlux.Api;
+using QuantumFlux.Cache;
 using QuantumFlux.Entanglements;
 using QuantumFlux.Idempotency;
 using QuantumFlux.Keys;
@@ -20,6 +21,9 @@ public static class Services
         services.AddOptions<MasterKeyOptions>().Bind(configuration.GetSection("QuantumFlux"))
             .ValidateDataAnnotations()
             .Validate(options => MasterKey.IsValid(options.MasterKey), $"QuantumFlux:MasterKey must be {MasterKey.Bytes} bytes in Base64.")
+            .Validate(
+                options => options.PreviousMasterKeys.All(MasterKey.IsValid),
+                $"Every key of QuantumFlux:PreviousMasterKeys must be {MasterKey.Bytes} bytes in Base64.")
             .ValidateOnStart();
 
         services.AddOptions<RateLimitOptions>().Bind(configuration.GetSection("QuantumFlux:RateLimits")).ValidateDataAnnotations().ValidateOnStart();
@@ -49,6 +53,14 @@ public static class Services
         services.AddSingleton<UploadStore>();
         services.AddSingleton<ObjectMaintenance>();
         services.AddSingleton<BackupStore>();
+
+        services.AddSingleton<CacheSeal>();
+        services.AddSingleton<CacheContent>();
+        services.AddSingleton<CacheStore>();
+        services.AddSingleton<CacheWriter>();
+        services.AddSingleton<CacheMaintenance>();
+        services.AddSingleton<CacheHits>();
+        services.AddHostedService(provider => provider.GetRequiredService<CacheHits>());
 
         var functions = Assembly.GetExecutingAssembly().GetExportedTypes()
             .Where(type => type.GetMethods().Any(method => method.IsDefined(typeof(FunctionAttribute), inherit: false)))

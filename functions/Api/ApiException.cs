@@ -131,6 +131,13 @@ public sealed class ApiException(int status, string code, string message, IReadO
         "This Idempotency-Key was sent with another request",
         new Dictionary<string, object?> { ["Idempotency-Key"] = "belongs to a request with another path, query, content type or body" });
 
+    /// <summary>410: it was there, and its time is over.</summary>
+    public static ApiException Expired(string parameter, string kind, DateTimeOffset expiredAt) => new(
+        StatusCodes.Status410Gone,
+        "RESOURCE_EXPIRED",
+        $"The requested {kind} has expired",
+        new Dictionary<string, object?> { [parameter] = $"names an expired {kind}", ["expired_at"] = expiredAt });
+
     public static ApiException LengthRequired() => new(
         StatusCodes.Status411LengthRequired,
         "LENGTH_REQUIRED",

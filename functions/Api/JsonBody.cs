@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net.Http.Headers;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Unicode;
 
@@ -43,6 +44,21 @@ public sealed class JsonBody
         HttpRequest request, bool isRequired, CancellationToken cancellationToken, int bytesMax = BytesMaxDefault)
     {
         var bytes = await ReadBytesAsync(request, bytesMax, cancellationToken);
+        if (bytes.Length > 0)
+        {
+            RequireJson(request);
+        }
+
+        return Parse(request, bytes, isRequired);
+    }
+
+    /// <summary>Reads a body that has been received.</summary>
+    /// <param name="request">The request that it came with, whose query must be empty.</param>
+    /// <param name="bytes">The body.</param>
+    /// <param name="isRequired">When false, an empty body counts as an empty object.</param>
+    /// <exception cref="ApiException">400 when it is not a JSON object.</exception>
+    public static JsonBody Parse(HttpRequest request, ReadOnlyMemory<byte> bytes, bool isRequired)
+    {
         var faults = UnknownQuery(request);
         if (bytes.Length == 0)
         {
@@ -50,8 +66,6 @@ public sealed class JsonBody
                 ? throw ApiException.InvalidParameter(Root, "is required: a JSON object")
                 : new JsonBody(JsonDocument.Parse("{}").RootElement, "", faults);
         }
-
-        RequireJson(request);
 
         // The parser checks the UTF-8 of a string only when the string is read; here all of it is checked, once.
         if (!Utf8.IsValid(bytes.Span))
@@ -135,6 +149,32 @@ public sealed class JsonBody
         return double.NaN;
     }
 
+    /// <summary>A whole number in a range, ends included; null when it is absent or at fault.</summary>
+    public long? OptionalWhole(string name, long from, long to)
+    {
+        if (!TryGet(name, out var value))
+        {
+            return null;
+        }
+
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var number) && number >= from && number <= to)
+        {
+            return number;
+        }
+
+        _ = Fault<string>(name, string.Create(CultureInfo.InvariantCulture, $"must be a whole number from {from} to {to}"));
+        return null;
+    }
+
+    /// <summary>Any JSON value as it was written, byte for byte, also <c>null</c>; null when the member is absent.</summary>
+    public ReadOnlyMemory<byte>? Raw(string name)
+    {
+        _read.Add(name);
+        return _object.ValueKind == JsonValueKind.Object && _object.TryGetProperty(name, out var value)
+            ? new ReadOnlyMemory<byte>(JsonMarshal.GetRawUtf8Value(value).ToArray())
+            : default(ReadOnlyMemory<byte>?);
+    }
+
     /// <summary>A Boolean; absent gives the default.</summary>
     public bool Flag(string name, bool absent)
     {
@@ -212,6 +252,25 @@ public sealed class JsonBody
         return texts;
     }
 
+    /// <summary>A list of objects that must be there; empty when it is at fault. Each has faults of its own, so that one may fail and the others not.</summary>
+    public IReadOnlyList<JsonBody> RequiredObjects(string name, int countMax)
+    {
+        if (!TryGet(name, out var value))
+        {
+            return Missing<IReadOnlyList<JsonBody>>(name, []);
+        }
+
+        if (value.ValueKind != JsonValueKind.Array
+            || value.GetArrayLength() < 1
+            || value.GetArrayLength() > countMax
+            || value.EnumerateArray().Any(item => item.ValueKind != JsonValueKind.Object))
+        {
+            return Fault<IReadOnlyList<JsonBody>>(name, string.Create(CultureInfo.InvariantCulture, $"must be a list of 1 to {countMax} objects")) ?? [];
+        }
+
+        return [.. value.EnumerateArray().Select(item => new JsonBody(item, "", new Faults()))];
+    }
+
     /// <summary>Ends the request when anything read so far was at fault, or a member was never asked for.</summary>
     /// <exception cref="ApiException">400 with all faults.</exception>
     public void ThrowIfInvalid()
@@ -244,7 +303,9 @@ public sealed class JsonBody
         return faults;
     }
 
-    private static void RequireJson(HttpRequest request)
+    /// <summary>Ends a request whose body is not said to be JSON in UTF-8.</summary>
+    /// <exception cref="ApiException">415.</exception>
+    public static void RequireJson(HttpRequest request)
     {
         if (request.Headers.ContentEncoding.Count > 0)
         {

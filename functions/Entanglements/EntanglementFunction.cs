@@ -125,7 +125,7 @@ public sealed class EntanglementFunction(
         await Task.WhenAll(find, ask);
         var pair = await find;
         var sign = signature.Sign(Entanglement.SignedParts(caller.Tenant, pair));
-        QuantumSignature.Check(request, sign);
+        signature.Check(request, Entanglement.SignedParts(caller.Tenant, pair));
 
         var now = time.GetUtcNow();
         var status = pair.StatusAt(now);
@@ -170,7 +170,7 @@ public sealed class EntanglementFunction(
         query.ThrowIfInvalid();
 
         var pair = await FindAsync(caller, id, cancellationToken);
-        QuantumSignature.Check(request, signature.Sign(Entanglement.SignedParts(caller.Tenant, pair)));
+        signature.Check(request, Entanglement.SignedParts(caller.Tenant, pair));
         if (pair.Dissolution is null && isGraceful)
         {
             await FinishSyncsAsync(caller.Tenant, cancellationToken);

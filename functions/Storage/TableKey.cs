@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Text;
 
 namespace QuantumFlux.Storage;
@@ -14,6 +15,12 @@ public static class TableKey
 {
     /// <summary>The longest key, in UTF-16 characters: Table Storage takes 1 KiB.</summary>
     public const int CharactersMax = 512;
+
+    // The separator and a SHA-256 in hex.
+    private const int HashCharacters = 2 + 64;
+
+    // The sign and four hex digits.
+    private const int EscapeCharacters = 5;
 
     /// <summary>Text as part of a key.</summary>
     /// <exception cref="ArgumentException">The escaped text is longer than a key may be.</exception>
@@ -47,6 +54,30 @@ public static class TableKey
             ? text
             : throw new ArgumentException($"The escaped key is longer than {CharactersMax} characters.", nameof(text));
     }
+
+    /// <summary>
+    /// Text of any length as part of a key: escaped, or, where that is longer than a limit, the beginning of it with the text's SHA-256 after <c>!~</c>, which
+    /// no escaped text holds. The text itself cannot be had back from it. Order among texts with a common beginning that long is lost.
+    /// </summary>
+    /// <param name="text">The text, of valid Unicode.</param>
+    /// <param name="charactersMax">The longest part, in UTF-16 characters; more than the 66 that the hash takes.</param>
+    public static string EscapeLong(string text, int charactersMax)
+    {
+        if (text.Length <= charactersMax / EscapeCharacters)
+        {
+            return Escape(text);
+        }
+
+        var beginning = EscapeBeginning(text, charactersMax);
+        return beginning.IsWhole
+            ? beginning.Key
+            : EscapeBeginning(text, charactersMax - HashCharacters).Key + "!~" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+    }
+
+    /// <summary>What all keys have in common that <see cref="EscapeLong"/> makes of texts with a prefix, as far as that reaches.</summary>
+    /// <param name="prefix">The prefix.</param>
+    /// <param name="charactersMax">The same limit.</param>
+    public static string EscapeLongPrefix(string prefix, int charactersMax) => EscapeBeginning(prefix, charactersMax - HashCharacters).Key;
 
     /// <summary>The text that <see cref="Escape"/> was given.</summary>
     /// <exception cref="FormatException">The key was not made by <see cref="Escape"/>.</exception>
@@ -85,6 +116,26 @@ public static class TableKey
     {
         ArgumentOutOfRangeException.ThrowIfNegative(number);
         return (long.MaxValue - number).ToString("D19", CultureInfo.InvariantCulture);
+    }
+
+    // Whole characters: half of a pair would be escaped, and could not be found by a prefix.
+    private static (string Key, bool IsWhole) EscapeBeginning(string text, int charactersMax)
+    {
+        var key = new StringBuilder(Math.Min(text.Length, charactersMax));
+        for (var index = 0; index < text.Length;)
+        {
+            var length = char.IsSurrogatePair(text, index) ? 2 : 1;
+            var part = Escape(text.Substring(index, length));
+            if (key.Length + part.Length > charactersMax)
+            {
+                return (key.ToString(), false);
+            }
+
+            key.Append(part);
+            index += length;
+        }
+
+        return (key.ToString(), true);
     }
 
     private static bool IsPlain(string text, int index) => text[index] switch

@@ -17,7 +17,7 @@ await using var host = await HostProcess.StartAsync(args is [var build] ? build 
 using var world = await World.CreateAsync(host);
 
 Console.WriteLine($"{Environment.ProcessorCount} cores, .NET {Environment.Version}, host {host.Address}, storage {host.Storage.TableEndpoint}");
-foreach (var request in new[] { world.ReadObjectAsync, world.GetHeadRowAsync, world.ReadEntanglementAsync, world.GetPairRowsAsync })
+foreach (var request in new[] { world.ReadObjectAsync, world.GetHeadRowAsync, world.ReadCachedAsync, world.GetCachedRowAsync, world.ReadEntanglementAsync, world.GetPairRowsAsync })
 {
     await Load.RunAsync(Connections, warmUpTime, host, request);
 }
@@ -25,18 +25,22 @@ foreach (var request in new[] { world.ReadObjectAsync, world.GetHeadRowAsync, wo
 Console.WriteLine();
 Console.WriteLine("Latency, one request at a time       p50 host   p50 storage   ratio   p99 host   p99 storage   samples");
 Print("object read (1 GET)", await Latency.CompareAsync(LatencySamples, world.ReadObjectAsync, world.GetHeadRowAsync));
+Print("cache read of 1 KB (1 GET)", await Latency.CompareAsync(LatencySamples, world.ReadCachedAsync, world.GetCachedRowAsync));
 Print("entanglement read (2 GET at once)", await Latency.CompareAsync(LatencySamples, world.ReadEntanglementAsync, world.GetPairRowsAsync));
 
 Console.WriteLine();
 Console.WriteLine($"Load, {Connections} connections                requests/s   p50   p99   CPU ms per request: client   host");
 Print("object read", await Load.RunAsync(Connections, loadTime, host, world.ReadObjectAsync));
 Print("  its storage request alone", await Load.RunAsync(Connections, loadTime, host, world.GetHeadRowAsync));
+Print("cache read of 1 KB", await Load.RunAsync(Connections, loadTime, host, world.ReadCachedAsync));
+Print("  its storage request alone", await Load.RunAsync(Connections, loadTime, host, world.GetCachedRowAsync));
 Print("entanglement read", await Load.RunAsync(Connections, loadTime, host, world.ReadEntanglementAsync));
 Print("  its storage requests alone", await Load.RunAsync(Connections, loadTime, host, world.GetPairRowsAsync));
 
 // Last, because every write leaves a row, and Azurite's reads slow down with the rows of a partition.
 Console.WriteLine();
 Console.WriteLine("Latency, one request at a time       p50 host   p50 storage   ratio   p99 host   p99 storage   samples");
+Print("cache write of 1 KB (1 batch)", await Latency.CompareAsync(WriteSamples, world.WriteCachedAsync, world.WriteCachedRowsAsync));
 Print("object write (1 GET, 1 batch)", await Latency.CompareAsync(WriteSamples, world.WriteObjectAsync, world.WriteRowsAsync));
 
 static void Print(string name, object result) => Console.WriteLine($"{name,-34}{result}");

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
+using QuantumFlux.Cache;
 using QuantumFlux.Keys;
 using QuantumFlux.Local;
 using QuantumFlux.Objects;
@@ -16,6 +17,11 @@ public sealed class World : IDisposable
     private const string WrittenId = "bench-write";
     private const string BareId = "bench-bare";
 
+    private const string CachedKey = "bench-cached";
+
+    // A kilobyte of JSON with its key and quotes.
+    private static readonly double[] _cached = [.. Enumerable.Range(1, 58).Select(index => Math.Round(Math.Sqrt(index), 14))];
+
     private static readonly byte[] _content = [.. Enumerable.Range(0, 256).Select(index => (byte)index)];
 
     // Nagle's algorithm is off in this handler, and connections stay open.
@@ -24,6 +30,7 @@ public sealed class World : IDisposable
     private readonly string _origin;
     private readonly string _tenant;
     private string _pairId = "";
+    private IReadOnlyList<TableAction> _cachedRows = [];
     private long _version;
 
     private World(HostProcess host)
@@ -46,10 +53,27 @@ public sealed class World : IDisposable
             world._origin + "entangle", new { source_id = "bench-source", target_id = "bench-target", entanglement_strength = 0.9 });
         world._pairId = (await answer.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<JsonElement>()).GetProperty("entanglement_id").GetString()!;
         await world.WriteRowsAsync();
+        await world.WriteCachedAsync();
+        world._cachedRows = await world.CopyCachedRowsAsync(host);
         return world;
     }
 
     public Task ReadObjectAsync() => GetAsync($"objects/{ObjectId}");
+
+    /// <summary>Reads a cached value of a kilobyte.</summary>
+    public Task ReadCachedAsync() => GetAsync($"../cache/crystal/{CachedKey}");
+
+    public Task GetCachedRowAsync() => _storage.GetAsync(CacheRows.Table, _tenant, CacheRows.EntryKey(CachedKey));
+
+    /// <summary>Stores a value of a kilobyte, with three copies.</summary>
+    public async Task WriteCachedAsync()
+    {
+        using var answer = await _http.PostAsJsonAsync(_origin + "../cache/crystal", new { key = CachedKey, value = _cached });
+        answer.EnsureSuccessStatusCode();
+    }
+
+    /// <summary>What a cache write comes to in storage: the rows that it wrote, in one transaction.</summary>
+    public Task WriteCachedRowsAsync() => _storage.WriteAsync(CacheRows.Table, _cachedRows);
 
     public Task ReadEntanglementAsync() => GetAsync($"entangle/{_pairId}");
 
@@ -90,6 +114,18 @@ public sealed class World : IDisposable
     {
         _http.Dispose();
         _storage.Dispose();
+    }
+
+    private async Task<IReadOnlyList<TableAction>> CopyCachedRowsAsync(HostProcess host)
+    {
+        var tables = new RestTables(host.Storage);
+        var actions = new List<TableAction>();
+        foreach (var key in new[] { CacheRows.EntryKey(CachedKey), CacheRows.CopyKey(CachedKey, 3), CacheRows.CopyKey(CachedKey, 7) })
+        {
+            actions.Add(TableAction.Upsert((await tables.GetAsync(CacheRows.Table, _tenant, key, null, CancellationToken.None))!));
+        }
+
+        return actions;
     }
 
     private async Task GetAsync(string path)

@@ -1,4 +1,5 @@
 using System.Net;
+using QuantumFlux.Tests.Cache;
 
 namespace QuantumFlux.Tests;
 
@@ -57,6 +58,23 @@ public sealed class StorageBudgetTests
         await CostsAsync(4, () => client.PostAsync("/api/v3/auth/keys", new { }, ("Idempotency-Key", "make")));
         await CostsAsync(6, () => client.PostAsync(
             "/api/v3/quantum/entangle", new { source_id = "a", target_id = "b", entanglement_strength = 0.9 }, ("Idempotency-Key", "entangle")));
+
+        // The cache: the table's creation, and the announcement of the hour in which something falls due, come once.
+        await client.CacheAsync("warm", "1", ttlSeconds: 60);
+        await CostsAsync(1, () => client.CacheAsync("k", CacheClient.Measurements(1_000)));
+        await CostsAsync(1, () => client.CacheAsync("k", CacheClient.Measurements(1_000), ttlSeconds: 60, """{"replication_factor":7}"""));
+        await CostsAsync(1, () => client.CacheAsync("k", CacheClient.Measurements(700_000)));
+        await CostsAsync(1, () => client.CachedAsync("k"));
+        await CostsAsync(1, () => client.CachedAsync("missing"));
+        await CostsAsync(2, () => client.CacheAsync("k", "1", headers: ("If-Match", "*")));
+        await CostsAsync(1, () => client.GetAsync(CacheClient.Root));
+        await CostsAsync(3, () => client.UncacheAsync("k"));
+        await client.CacheAsync("large", CacheClient.Measurements(1_500_000));
+
+        // A large value: the row that has its blobs looked after, three blobs, and the entry.
+        await CostsAsync(5, () => client.CacheAsync("large", CacheClient.Measurements(1_500_000)));
+        await CostsAsync(2, () => client.CachedAsync("large"));
+        await CostsAsync(6, () => client.UncacheAsync("large"));
 
         time.Advance(TimeSpan.FromSeconds(5));
         await CostsAsync(2, () => client.GetObjectAsync("a"));

@@ -37,7 +37,7 @@ public sealed class MalformedRequests(string key, string objectId, string entang
 
     private static readonly string[] _parameters =
     [
-        "limit", "starting_after", "prefix", "version", "at", "anchor", "status", "min_strength", "page", "per_page", "sort", "graceful", "backup", "Limit", "limit[]", "__proto__", "a%00b", "",
+        "limit", "starting_after", "prefix", "version", "at", "anchor", "status", "min_strength", "page", "per_page", "sort", "graceful", "backup", "decompress", "key", "Limit", "limit[]", "__proto__", "a%00b", "",
     ];
 
     private static readonly string[] _json =
@@ -51,7 +51,7 @@ public sealed class MalformedRequests(string key, string objectId, string entang
     private static readonly string[] _members =
     [
         "source_id", "target_id", "entanglement_strength", "dimensional_pathway", "persistence", "options", "name", "environment", "tier", "scopes", "account_id", "key_id", "key",
-        "block_ids", "sha256", "content_type", "unknown", "", "__proto__", "Source_Id", "$where", "a.b", "\\u0073ource_id",
+        "block_ids", "sha256", "content_type", "value", "ttl_seconds", "operations", "unknown", "", "__proto__", "Source_Id", "$where", "a.b", "\\u0073ource_id",
     ];
 
     private static readonly string[] _headers =
@@ -124,7 +124,7 @@ public sealed class MalformedRequests(string key, string objectId, string entang
             4 when random.Next(6) == 0 => new string('a', random.Next(8_000)),
             _ => Pick(random, _ids),
         };
-        var (verb, path) = random.Next(19) switch
+        var (verb, path) = random.Next(22) switch
         {
             0 => ("POST", "/auth/keys"),
             1 => ("GET", "/auth/keys"),
@@ -142,6 +142,9 @@ public sealed class MalformedRequests(string key, string objectId, string entang
             15 => (Pick(random, ["GET", "DELETE"]), $"/quantum/entangle/{(random.Next(2) == 0 ? entanglementId : id)}"),
             16 => ("POST", $"/auth/keys/{Pick(random, _ids)}/rotate"),
             17 => ("GET", $"/quantum/backups/{id}/{Pick(random, _ids)}"),
+            18 => ("POST", random.Next(2) == 0 ? "/cache/crystal" : "/cache/crystal/batch"),
+            19 => ("GET", "/cache/crystal"),
+            20 => (Pick(random, ["GET", "HEAD", "DELETE"]), $"/cache/crystal/{id}{Pick(random, ["", "/", "//", "%2F"])}{Pick(random, _ids)}"),
             _ => ("GET", Pick(random, _paths)),
         };
         return (random.Next(10) == 0 ? Pick(random, _verbs) : verb, path);

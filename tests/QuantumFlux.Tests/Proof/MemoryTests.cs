@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
+using QuantumFlux.Tests.Cache;
 using Xunit.Abstractions;
 
 namespace QuantumFlux.Tests.Proof;
@@ -38,6 +39,30 @@ public sealed class MemoryTests(ITestOutputHelper output)
 
         void Report(string what) => output.WriteLine(string.Create(
             CultureInfo.InvariantCulture, $"{watch.Elapsed.TotalSeconds,6:F1} s {host.ResidentBytesMax / 1_000_000,4} MB  {what}"));
+    }
+
+    [Fact]
+    public async Task ACachedValueOf10MegabytesTakesLessThan64MegabytesOfMemory()
+    {
+        await using var data = new HostData();
+        await using var host = await data.StartAsync();
+        var client = await host.Admin.NewKeyAsync($"acc_{Guid.NewGuid():N}");
+
+        // Everything that a large value needs has run once, on a smaller one.
+        var warm = CacheClient.Measurements(2_000_000);
+        (await client.CacheAsync("warm", warm)).Expect(HttpStatusCode.Created);
+        Assert.True((await client.CachedAsync("warm")).Value() == warm);
+        var before = host.ResidentBytesMax;
+        var value = CacheClient.Measurements(10_000_000);
+
+        foreach (var options in new[] { null, """{"compression":"none","replication_factor":7}""" })
+        {
+            (await client.CacheAsync("k", value, options: options)).Expect(HttpStatusCode.Created);
+            Assert.True((await client.CachedAsync("k")).Value() == value);
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{before / 1e6:F1} MB before, {host.ResidentBytesMax / 1e6:F1} MB after {options ?? "the defaults"}"));
+        }
+
+        Assert.InRange(host.ResidentBytesMax - before, 0, 64_000_000);
     }
 
     private static async Task PutInChunksAsync(TestClient client, string id)

@@ -69,6 +69,37 @@ public sealed partial class SampleTests : IAsyncLifetime
         Assert.True(JsonElement.DeepEquals(JsonDocument.Parse(sample).RootElement.GetProperty("error").GetProperty("details"), answer.Details));
     }
 
+    [Theory]
+    [InlineData("/v3")]
+    [InlineData("/api/v3")]
+    public async Task TheCacheSamplesGetTheirDocumentedAnswers(string root)
+    {
+        var headers = Specification.Sample("API Key Authentication", "http");
+        var stored = await SendAsync(HttpMethod.Post, root + "/cache/crystal", headers, Specification.Sample("Store in Cache", "json", 0));
+        Specification.Resembles(Specification.Sample("Store in Cache", "json", 1), stored.Expect(HttpStatusCode.Created).Json);
+
+        var sample = Specification.Sample("Retrieve from Cache", "json");
+        var path = $"{root}/cache/crystal/{stored.Json.GetProperty("key").GetString()}";
+        var read = await SendAsync(HttpMethod.Get, path, headers, null);
+        Specification.Resembles(sample, read.Expect(HttpStatusCode.OK).Json);
+        Assert.True(JsonElement.DeepEquals(JsonDocument.Parse(sample).RootElement.GetProperty("value"), read.Json.GetProperty("value")));
+
+        var deleted = await SendAsync(HttpMethod.Delete, path, headers, null);
+        Specification.Resembles(Specification.Sample("Delete from Cache", "json"), deleted.Expect(HttpStatusCode.OK).Json);
+    }
+
+    [Theory]
+    [InlineData("/v3")]
+    [InlineData("/api/v3")]
+    public async Task TheCurlSampleRuns(string root)
+    {
+        var answers = await RunAsync("bash", "-s", Specification.Sample("cURL Example: Crystal Cache", "bash"), root);
+
+        Assert.Matches(@"\A\{""key"":""experiment_results_847"",""cache_id"":""cch_[0-9a-f]{32}"",", answers);
+        Assert.Contains(@"{""key"":""experiment_results_847"",""value"":{", answers, StringComparison.Ordinal);
+        Assert.EndsWith("}}", answers, StringComparison.Ordinal);
+    }
+
     private async Task<Answer> SendAsync(HttpMethod method, string path, string headers, string? body)
     {
         using var request = new HttpRequestMessage(method, path);
@@ -89,24 +120,27 @@ public sealed partial class SampleTests : IAsyncLifetime
 
     private static (string Name, string Value) Header(string line) => line.Trim().Split(": ", 2) is [var name, var value] ? (name, value) : throw new FormatException(line);
 
-    // Only the address differs from the text. Python must have the package "requests": the sample needs it.
-    private async Task<string> RunPythonAsync(string program, string root)
+    // Python must have the package "requests": the sample needs it.
+    private Task<string> RunPythonAsync(string program, string root) => RunAsync("python3", "-", program, root);
+
+    // Only the address differs from the text.
+    private async Task<string> RunAsync(string interpreter, string argument, string program, string root)
     {
         Assert.Contains(SpecifiedAddress, program, StringComparison.Ordinal);
         var local = program.Replace(SpecifiedAddress, new Uri(_host.Http.BaseAddress!, root).AbsoluteUri, StringComparison.Ordinal);
-        using var python = Process.Start(new ProcessStartInfo("python3", ["-"])
+        using var process = Process.Start(new ProcessStartInfo(interpreter, [argument])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             Environment = { ["NO_PROXY"] = "127.0.0.1" },
         })!;
-        await python.StandardInput.WriteAsync(local);
-        python.StandardInput.Close();
-        var error = python.StandardError.ReadToEndAsync();
-        var said = await python.StandardOutput.ReadToEndAsync();
-        await python.WaitForExitAsync();
-        Assert.True(python.ExitCode == 0, await error);
+        await process.StandardInput.WriteAsync(local);
+        process.StandardInput.Close();
+        var error = process.StandardError.ReadToEndAsync();
+        var said = await process.StandardOutput.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        Assert.True(process.ExitCode == 0, await error);
         return said;
     }
 

@@ -14,8 +14,14 @@ public static partial class Specification
     /// <param name="index">Which of the blocks in that language; 0 is the first.</param>
     public static string Sample(string heading, string language, int index = 0)
     {
-        var section = Headings().Split(_text).First(section => section.StartsWith(heading + '\n', StringComparison.Ordinal));
-        return Blocks().Matches(section).Where(block => block.Groups["language"].Value == language).ElementAt(index).Groups["code"].Value;
+        // What begins like a heading inside of a block is a comment.
+        var blocks = Blocks().Matches(_text);
+        var headings = Headings().Matches(_text).Where(match => !blocks.Any(block => match.Index > block.Index && match.Index < block.Index + block.Length)).ToList();
+        var from = headings.FindIndex(match => match.Groups["text"].Value == heading);
+        var (start, end) = (headings[from].Index, from + 1 < headings.Count ? headings[from + 1].Index : _text.Length);
+        return blocks
+            .Where(block => block.Index > start && block.Index < end && block.Groups["language"].Value == language)
+            .ElementAt(index).Groups["code"].Value;
     }
 
     /// <summary>Holds an answer against a sample of it: the same fields in the same order and nesting, the same types, the same formats.</summary>
@@ -65,13 +71,13 @@ public static partial class Specification
         _ => $"^{Regex.Escape(sample)}$",
     };
 
-    [GeneratedRegex(@"^(?:#{1,6}) ", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^#{1,6} (?<text>.*)$", RegexOptions.Multiline)]
     private static partial Regex Headings();
 
-    [GeneratedRegex(@"^```(?<language>\w+)\n(?<code>.*?)^```", RegexOptions.Multiline | RegexOptions.Singleline)]
+    [GeneratedRegex(@"^```(?<language>\w*)\n(?<code>.*?)^```", RegexOptions.Multiline | RegexOptions.Singleline)]
     private static partial Regex Blocks();
 
-    [GeneratedRegex("^(?<prefix>(ent|qs|bak|req)_)")]
+    [GeneratedRegex("^(?<prefix>(ent|qs|bak|req|cch)_)")]
     private static partial Regex Ids();
 
     [GeneratedRegex(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]

@@ -83,4 +83,27 @@ public sealed class TableKeyTests
     [InlineData(long.MinValue)]
     public void ANegativeNumberIsRefused(long number) =>
         Assert.Throws<ArgumentOutOfRangeException>(() => TableKey.Descending(number));
+
+    [Fact]
+    public void TextsOfAnyLengthHaveKeysOfTheirOwnWithinTheLimitThatTheirPrefixesFind()
+    {
+        const int Max = 100;
+        string[] pieces = ["a", "/", "!", "😀", "ä", "\0"];
+        var seen = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var (first, second) in pieces.SelectMany(first => pieces.Select(second => (first, second))))
+        {
+            for (var count = 1; count < 60; count++)
+            {
+                var text = string.Concat(Enumerable.Repeat(first, count)) + second;
+                var key = TableKey.EscapeLong(text, Max);
+
+                Assert.InRange(key.Length, 1, Max);
+                Assert.Equal(text, seen.GetValueOrDefault(key, text));
+                seen[key] = text;
+                TableRules.CheckKey(key);
+                Assert.StartsWith(TableKey.EscapeLongPrefix(text[..^second.Length], Max), key, StringComparison.Ordinal);
+                Assert.StartsWith(TableKey.EscapeLongPrefix(text, Max), key, StringComparison.Ordinal);
+            }
+        }
+    }
 }
