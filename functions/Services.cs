@@ -34,12 +34,16 @@ public static class Services
         services.AddSingleton<SyncLedger>();
         services.AddSingleton<WriteLanes>();
         services.AddSingleton<WorkStore>();
+        services.AddSingleton<CleanUpStore>();
         services.AddSingleton<ContentStore>();
         services.AddSingleton<ObjectStore>();
         services.AddSingleton<ObjectWriter>();
         services.AddSingleton<UploadStore>();
         services.AddSingleton<ObjectMaintenance>();
+        services.AddSingleton<ContentSweep>();
+        services.AddSingleton<CleanUp>();
         services.AddSingleton<BackupStore>();
+        services.AddSingleton<Decoherence>();
 
         var functions = Assembly.GetExecutingAssembly().GetExportedTypes()
             .Where(type => type.GetMethods().Any(method => method.IsDefined(typeof(FunctionAttribute), inherit: false)))

@@ -133,6 +133,11 @@ public sealed class EntanglementFunction(
         }
 
         var record = ledger.Peek(caller.Tenant, pair.Id);
+        if (status == PairStatus.Active && pair.Coherence(TimeSpan.Zero, record) < Pair.CoherenceMin)
+        {
+            await writer.NoteLossAsync(caller.Tenant, pair, cancellationToken);
+        }
+
         var statistics = pair.Statistics.With(record);
         var (source, target) = await ObjectsOfAsync(caller.Tenant, pair, now, cancellationToken);
         return Json.Result(new EntanglementView(
@@ -177,7 +182,7 @@ public sealed class EntanglementFunction(
                 id,
                 (current, source, target) => (
                     current with { Status = PairStatus.Dissolved, Dissolution = new Dissolution(now, backupId) },
-                    backupId is null ? [] : [BackupStore.Add(caller.Tenant, new Backup(backupId, id, now, [source.Current, target.Current]))]),
+                    backupId is null ? [] : BackupStore.Add(caller.Tenant, new Backup(backupId, id, now, [source.Current, target.Current]))),
                 cancellationToken)
                 ?? await FindAsync(caller, id, cancellationToken);
         return Json.Result(DissolvedEntanglementView.From(ended));
