@@ -15,9 +15,9 @@ namespace QuantumFlux.Tests.Proof;
 public sealed class CleanUpSimulation
 {
     private const string Tenant = "acc_simulation-live";
-    private const int Rounds = 3;
+    private const int Rounds = 4;
     private const int Clients = 5;
-    private const int OperationsMax = 10;
+    private const int OperationsMax = 8;
 
     private static readonly string[] _ids = ["a", "b", "c", "d", "e"];
     private static readonly string[] _smallContents = ["", "one", "two", "three", "four", "five"];
@@ -45,7 +45,7 @@ public sealed class CleanUpSimulation
             (14, EntangleAsync),
             (12, DissolveAsync),
             (8, UploadAsync),
-            (14, instance => instance.Get<CleanUp>().RunAsync(CancellationToken.None)),
+            (14, CleanUpAsync),
             (5, instance => instance.Get<Decoherence>().RunAsync(CancellationToken.None)),
             (5, instance => instance.Get<ObjectMaintenance>().RunAsync(CancellationToken.None)),
             (2, WaitAsync),
@@ -60,12 +60,14 @@ public sealed class CleanUpSimulation
 
     public void Run() => _context.Run(async () =>
     {
-        TimeSpan[] jumps = [TimeSpan.Zero, TimeSpan.FromMinutes(50), TimeSpan.FromHours(23.5), TimeSpan.FromHours(25), TimeSpan.FromDays(2), TimeSpan.FromDays(31)];
+        TimeSpan[] jumps = [TimeSpan.FromMinutes(50), TimeSpan.FromHours(23.5), TimeSpan.FromHours(25), TimeSpan.FromHours(25), TimeSpan.FromDays(31)];
         for (var round = 0; round < Rounds; round++)
         {
             _cluster.Start(3);
             _cluster.IsTroubled = true;
-            await Task.WhenAll(Enumerable.Range(0, Clients).Select(_ => _cluster.ClientAsync(_random.Next(OperationsMax), ActAsync)));
+            var cleaning = Enumerable.Range(0, round == 0 ? 0 : _random.Next(1, 3)).Select(_ => _cluster.ClientAsync(1, CleanUpAsync));
+            await Task.WhenAll(Enumerable.Range(0, Clients).Select(_ => _cluster.ClientAsync(_random.Next(OperationsMax), ActAsync)).Concat(cleaning));
+            await Task.WhenAll(Enumerable.Range(0, Clients).Select(_ => _cluster.ClientAsync(_random.Next(4), AbandonAsync)));
             _cluster.IsTroubled = false;
             await VerifyReachableAsync();
             _cluster.Time.Advance(jumps[_random.Next(jumps.Length)]);
@@ -81,6 +83,11 @@ public sealed class CleanUpSimulation
         var choice = _random.Next(_actions.Sum(action => action.Weight));
         return _actions.First(action => (choice -= action.Weight) < 0).Act(instance);
     }
+
+    private static Task CleanUpAsync(SimulatedInstance instance) => instance.Get<CleanUp>().RunAsync(CancellationToken.None);
+
+    // Before the clock jumps: so that much falls due then, just when it may be used again.
+    private Task AbandonAsync(SimulatedInstance instance) => _random.Next(2) == 0 ? DissolveAsync(instance) : DeleteAsync(instance);
 
     // Requests last for minutes at most.
     private Task WaitAsync(SimulatedInstance instance)
@@ -231,7 +238,7 @@ public sealed class CleanUpSimulation
         var before = await CountAsync();
         for (var run = 0; run < 2; run++)
         {
-            await SimulatedCluster.ServeAsync(_cluster.Open(), instance => instance.Get<CleanUp>().RunAsync(CancellationToken.None));
+            await SimulatedCluster.ServeAsync(_cluster.Open(), CleanUpAsync);
             _cluster.Time.Advance(TimeSpan.FromHours(2));
         }
 
