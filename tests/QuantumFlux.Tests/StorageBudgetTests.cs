@@ -13,6 +13,7 @@ public sealed class StorageBudgetTests
         await using var app = await TestApp.StartAsync(time);
         var client = await app.TenantAsync();
         await client.PutObjectAsync("warm", "x");
+        await client.DeleteAsync("/api/v3/quantum/objects/warm");
 
         await CostsAsync(0, () => client.PostAsync("/api/v3/quantum/entangle", new { }));
         await CostsAsync(2, () => client.PutObjectAsync("a", "one"));
@@ -30,10 +31,17 @@ public sealed class StorageBudgetTests
         await CostsAsync(1, () => client.GetObjectAsync("b"));
         await CostsAsync(2, () => client.EntangleAsync("a", "b"));
         await CostsAsync(6, () => client.DeleteAsync($"/api/v3/quantum/entangle/{id}?backup=true"));
-        await CostsAsync(3, () => client.DeleteAsync("/api/v3/quantum/objects/warm"));
+        await CostsAsync(2, () => client.DeleteAsync("/api/v3/quantum/objects/a"));
+        await client.PutObjectAsync("c", "x");
+
+        // The first thing that falls due in an hour is announced.
+        await CostsAsync(4, () => client.EntangleAsync("b", "c", persistence: "temporal"));
+        await client.PutObjectAsync("d", "x");
+        await client.PutObjectAsync("e", "x");
+        await CostsAsync(3, async () => (await client.EntangleAsync("d", "e", persistence: "temporal")).Expect(HttpStatusCode.OK));
 
         time.Advance(TimeSpan.FromSeconds(5));
-        await CostsAsync(2, () => client.GetObjectAsync("a"));
+        await CostsAsync(2, () => client.GetObjectAsync("b"));
 
         async Task CostsAsync(int budget, Func<Task> call)
         {

@@ -134,7 +134,7 @@ public sealed class DimensionTests
     [Fact]
     public async Task APairThatKeepsFailingLosesItsCoherence()
     {
-        var world = new MemoryWorld();
+        var world = new MemoryWorld(new ManualTime());
         await using var app = await world.StartAsync();
         var client = await app.TenantAsync();
         await client.PutObjectAsync("a", "1");
@@ -160,7 +160,7 @@ public sealed class DimensionTests
     [Fact]
     public async Task MorePartnersThanOneTransactionHoldsFollowAndArePendingUntilThen()
     {
-        var world = new MemoryWorld();
+        var world = new MemoryWorld(new ManualTime());
         await using var app = await world.StartAsync();
         var client = await app.TenantAsync("test");
         for (var i = 0; i < 70; i++)
