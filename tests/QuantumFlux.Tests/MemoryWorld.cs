@@ -41,6 +41,9 @@ public sealed class MemoryWorld
     public static async Task FireAsync(TestApp app, string timer) =>
         (await app.Http.PostAsync($"/admin/functions/{timer}", null)).EnsureSuccessStatusCode();
 
+    /// <summary>How many requests found a dimension down.</summary>
+    public int Failures { get; set; }
+
     /// <summary>Whether the last <see cref="InterruptAt"/> has come to pass.</summary>
     public bool WasInterrupted => _interrupt is null;
 
@@ -89,7 +92,16 @@ public sealed class MemoryWorld
         new MemoryTables(_time ?? TimeProvider.System, (_, moment) => PassAsync(moment, () => Fault(dimension))),
         new MemoryBlobs(_time ?? TimeProvider.System, (_, moment) => PassAsync(moment, () => Fault(dimension))));
 
-    private MemoryFault Fault(int dimension) => Down.Contains(dimension) ? MemoryFault.GiveUp : MemoryFault.None;
+    private MemoryFault Fault(int dimension)
+    {
+        if (!Down.Contains(dimension))
+        {
+            return MemoryFault.None;
+        }
+
+        Failures++;
+        return MemoryFault.GiveUp;
+    }
 
     private MemoryFault MainFault(string operation, MemoryMoment moment)
     {

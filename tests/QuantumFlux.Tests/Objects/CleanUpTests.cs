@@ -4,6 +4,8 @@ using System.Net;
 using Microsoft.Extensions.DependencyInjection;
 using QuantumFlux.Api;
 using QuantumFlux.Objects;
+using QuantumFlux.Storage;
+using QuantumFlux.Tests.Proof;
 
 namespace QuantumFlux.Tests.Objects;
 
@@ -179,7 +181,7 @@ public sealed class CleanUpTests
         var client = await app.TenantAsync();
         var upload = (await client.SendAsync(HttpMethod.Post, "/api/v3/quantum/objects/a/uploads")).Expect(HttpStatusCode.Created).Json;
         var name = $"{client.Tenant()}/{upload.GetProperty("upload_id").GetString()}";
-        await world.Storage.Main.Blobs.PutAsync("uploads", name, Content(10), new QuantumFlux.Storage.BlobOptions(), CancellationToken.None);
+        await world.Storage.Main.Blobs.PutAsync("uploads", name, Content(10), new BlobOptions(), CancellationToken.None);
 
         time.Advance(Upload.Lifetime + CleanUpStore.Grace - TimeSpan.FromMinutes(1));
         await MemoryWorld.FireAsync(app, "CleanUp");
@@ -262,6 +264,47 @@ public sealed class CleanUpTests
         Assert.Equal(20, (await world.KeysAsync(client.Tenant(), "c:")).Count);
         Assert.Equal(20, (await world.KeysAsync(client.Tenant(), "v:")).Count);
         Assert.Empty(await world.KeysAsync(client.Tenant(), "t:"));
+    }
+
+    [Fact]
+    public async Task ASweepOfVeryMuchGoesOnWhereItWasKilled()
+    {
+        const int Contents = 50_000;
+        var time = new ManualTime();
+        var world = new MemoryWorld(time);
+        await using var app = await world.StartAsync();
+        var client = await app.TenantAsync();
+        await client.PutObjectAsync("a", "x");
+        await client.DeleteAsync("/api/v3/quantum/objects/a");
+        foreach (var some in Enumerable.Range(0, Contents).Chunk(ITables.TransactionRowsMax))
+        {
+            await WriteAsync(some.Select(index => new TableRow(client.Tenant(), ObjectRows.ContentKey($"{index:x64}", 1)).Set(ContentStore.WrittenAtColumn, 0L)));
+            await WriteAsync(some.Where(index => index % 2 == 0).Select(index => new TableRow(client.Tenant(), $"v:kept:{index:D5}").Set("Sha256", $"{index:x64}")));
+        }
+
+        time.Advance(_graceAndAnHour);
+        using var killed = new CancellationTokenSource();
+        world.InterruptAt(250, killed.CancelAsync);
+        var first = await world.RequestsAsync(() => Assert.ThrowsAnyAsync<OperationCanceledException>(
+            () => app.Services.GetRequiredService<CleanUp>().RunAsync(killed.Token)));
+        var between = await world.Storage.Main.Tables.FirstAsync(
+            ObjectRows.Table, new TableQuery(client.Tenant(), "c:", $"c:{2_000:x64}"), CancellationToken.None);
+        var passed = new TableRow(client.Tenant(), ObjectRows.ContentKey($"{1:x64}", 1)).Set(ContentStore.WrittenAtColumn, 0L);
+        await WriteAsync([passed]);
+        await MemoryWorld.FireAsync(app, "CleanUp");
+        var again = await world.RequestsAsync(() => MemoryWorld.FireAsync(app, "CleanUp"));
+        var left = await SimulatedCluster.RowsAsync(world.Storage.Main, ObjectRows.Table, client.Tenant());
+
+        // A step takes 20 pages of 1,000 candidates, 25 of the rows that point to some of them, and 100 removals of 100 rows each. The second was killed;
+        // what came to lie where the first had been by then is none of this sweep's business.
+        Assert.Equal(250, first);
+        Assert.Equal(1_000, between.Count);
+        Assert.InRange(again, 1, 2);
+        Assert.Equal(passed.Key, left.Single(row => row.Key.StartsWith("c:", StringComparison.Ordinal) && Convert.ToInt64(ObjectRows.ContentSha256(row)[48..], 16) % 2 == 1).Key);
+        Assert.Empty(await world.KeysAsync(client.Tenant(), "t:"));
+
+        async Task WriteAsync(IEnumerable<TableRow> rows) => Assert.True((await world.Storage.Main.Tables.WriteAsync(
+            ObjectRows.Table, [.. rows.Select(TableAction.Insert)], CancellationToken.None)).IsDone);
     }
 
     [Fact]

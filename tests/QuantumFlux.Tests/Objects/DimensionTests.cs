@@ -75,6 +75,30 @@ public sealed class DimensionTests
     }
 
     [Fact]
+    public async Task ADimensionThatIsDownIsTriedOnceARunAndKeepsNoOtherWaiting()
+    {
+        var world = new MemoryWorld(new ManualTime());
+        await using var app = await world.StartAsync();
+        var client = await app.TenantAsync();
+        await client.EntangledAsync("a", "b", pathway: [1, 2, 5]);
+        world.Down.UnionWith([2, 5]);
+        for (var version = 0; version < 20; version++)
+        {
+            (await client.PutObjectAsync("a", Content(Small + version))).Expect(HttpStatusCode.OK);
+        }
+
+        world.Down.Remove(5);
+        world.Failures = 0;
+        await MemoryWorld.FireAsync(app, "ObjectMaintenance");
+        var failures = world.Failures;
+        world.Down.Clear();
+
+        Assert.Equal(1, failures);
+        Assert.Equal(20, (await world.KeysAsync(client.Tenant(), "j:")).Count);
+        Assert.Equal(21, (await world.KeysAsync(client.Tenant(), "c:")).Count(key => key.EndsWith(":5", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public async Task AFailingDimensionLowersTheStabilityThatIsTold()
     {
         var world = new MemoryWorld();
