@@ -20,6 +20,10 @@ namespace QuantumFlux.Objects;
 /// </list>
 /// So a row that points to content must do one of these: come with the content's own rows, or be written within the grace after reading a
 /// version that it copies; and a row that others copy from must outlive its being readable by the grace.
+/// <para>
+/// A step reads every row of the tenant that points to content, a thousand with each storage request. In the minutes that a run has, those are some
+/// millions; the content of a tenant with more is not swept.
+/// </para>
 /// </remarks>
 public sealed class ContentSweep(StorageAccounts storage, ContentStore contents, CleanUpStore cleanUps, TimeProvider time)
 {

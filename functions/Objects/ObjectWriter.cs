@@ -252,11 +252,12 @@ public sealed partial class ObjectWriter(
     /// Has the decoherence timer look at an entanglement that has lost its coherence. What this instance knows of its failures is stored with it, since the
     /// timer knows nothing else. Once on each instance; what storage does not take now is done the next time that the loss is noticed.
     /// </summary>
-    public async Task NoteLossAsync(string tenant, Pair pair, CancellationToken cancellationToken)
+    /// <returns>False when storage does not answer.</returns>
+    public async Task<bool> NoteLossAsync(string tenant, Pair pair, CancellationToken cancellationToken)
     {
         if (ledger.IsNoted(tenant, pair.Id))
         {
-            return;
+            return true;
         }
 
         try
@@ -270,10 +271,13 @@ public sealed partial class ObjectWriter(
             {
                 ledger.Noted(tenant, pair.Id, record);
             }
+
+            return true;
         }
         catch (StorageException exception)
         {
             LogNotNoted(exception, pair.Id);
+            return false;
         }
     }
 
@@ -486,11 +490,15 @@ public sealed partial class ObjectWriter(
 
         return latency;
 
+        // Storage is in trouble: once it does not take one of them, the others need not be tried.
         async Task NoteLossesAsync(IEnumerable<Pair> failed)
         {
             foreach (var pair in failed.Where(pair => CoherenceOf(tenant, pair) < Pair.CoherenceMin))
             {
-                await NoteLossAsync(tenant, pair, cancellationToken);
+                if (!await NoteLossAsync(tenant, pair, cancellationToken))
+                {
+                    return;
+                }
             }
         }
     }
