@@ -249,7 +249,12 @@ public sealed class CleanUpSimulation
             _cluster.Time.Advance(TimeSpan.FromDays(31));
         }
 
-        await SimulatedCluster.ServeAsync(_cluster.Open(), instance => instance.Get<Decoherence>().RunAsync(CancellationToken.None));
+        // Copies of what was useless could not be repaired, and kept maintenance waiting until the clean-up took them off its list.
+        await SimulatedCluster.ServeAsync(_cluster.Open(), async instance =>
+        {
+            await instance.Get<Decoherence>().RunAsync(CancellationToken.None);
+            await instance.Get<ObjectMaintenance>().RunAsync(CancellationToken.None);
+        });
 
         async Task<int> CountAsync() =>
             (await ContentRowsAsync()).Count + (await BlobsAsync()).Count;
