@@ -46,13 +46,17 @@ public static class Services
         services.AddSingleton<SyncLedger>();
         services.AddSingleton<WriteLanes>();
         services.AddSingleton<WorkStore>();
+        services.AddSingleton<CleanUpStore>();
         services.AddSingleton<ContentStore>();
         services.AddSingleton<ObjectStore>();
         services.AddSingleton<PairCounts>();
         services.AddSingleton<ObjectWriter>();
         services.AddSingleton<UploadStore>();
         services.AddSingleton<ObjectMaintenance>();
+        services.AddSingleton<ContentSweep>();
+        services.AddSingleton<CleanUp>();
         services.AddSingleton<BackupStore>();
+        services.AddSingleton<Decoherence>();
 
         services.AddSingleton<CacheSeal>();
         services.AddSingleton<CacheContent>();

@@ -1,3 +1,4 @@
+using System.Globalization;
 using QuantumFlux.Objects;
 using QuantumFlux.Storage;
 
@@ -10,52 +11,35 @@ namespace QuantumFlux.Entanglements;
 /// <param name="Versions">The version of each object.</param>
 public sealed record Backup(string Id, string EntanglementId, DateTimeOffset CreatedAt, IReadOnlyList<ObjectVersion> Versions);
 
-/// <summary>Keeps backups, one row each.</summary>
+/// <summary>Keeps backups: a row for each object, which points to content as a version's does, so that clean-up leaves that alone.</summary>
 public sealed class BackupStore(StorageAccounts storage)
 {
     public const string Prefix = "bak_";
 
-    private static readonly string[] _slots = ["Source", "Target"];
-
     private readonly ITables _tables = storage.Main.Tables;
 
-    /// <summary>The row of a new backup, for the transaction that dissolves the entanglement.</summary>
-    public static TableAction Add(string tenant, Backup backup)
-    {
-        var row = new TableRow(tenant, Key(backup.Id))
-            .Set("Entanglement", backup.EntanglementId)
-            .Set("CreatedAt", backup.CreatedAt.UtcTicks);
-        foreach (var (slot, version) in _slots.Zip(backup.Versions))
-        {
-            row.Set(slot + "Id", version.ObjectId)
-                .Set(slot + "Version", version.Version)
-                .Set(slot + "Sha256", version.Content.Sha256)
-                .Set(slot + "Size", version.Content.SizeBytes)
-                .Set(slot + "Dimensions", ObjectRows.Format(version.Content.Dimensions))
-                .Set(slot + "Blob", version.Content.Blob)
-                .Set(slot + "Type", version.ContentType);
-        }
-
-        return TableAction.Insert(row);
-    }
+    /// <summary>The rows of a new backup, for the transaction that dissolves the entanglement.</summary>
+    public static IReadOnlyList<TableAction> Add(string tenant, Backup backup) =>
+        [.. backup.Versions.Select((version, number) => TableAction.Insert(
+            ObjectRows.Fill(new TableRow(tenant, string.Create(CultureInfo.InvariantCulture, $"{RowsFrom(backup.Id)}{number}")), version)
+                .Set("Object", version.ObjectId)
+                .Set("Entanglement", backup.EntanglementId)
+                .Set("CreatedAt", backup.CreatedAt.UtcTicks)))];
 
     /// <summary>A backup, or null when there is none. One storage request.</summary>
-    public async Task<Backup?> FindAsync(string tenant, string id, CancellationToken cancellationToken) =>
-        await _tables.GetAsync(ObjectRows.Table, tenant, Key(id), null, cancellationToken) is { } row
-            ? new Backup(
+    public async Task<Backup?> FindAsync(string tenant, string id, CancellationToken cancellationToken)
+    {
+        var rows = await _tables.FirstAsync(ObjectRows.Table, new TableQuery(tenant, RowsFrom(id), RowsBefore(id)), cancellationToken);
+        return rows.Count == 0
+            ? null
+            : new Backup(
                 id,
-                row.Text("Entanglement")!,
-                new DateTimeOffset(row.Whole("CreatedAt")!.Value, TimeSpan.Zero),
-                [.. _slots.Select(slot => new ObjectVersion(
-                    row.Text(slot + "Id")!,
-                    row.Whole(slot + "Version")!.Value,
-                    new ContentPointer(
-                        row.Text(slot + "Sha256")!,
-                        row.Whole(slot + "Size")!.Value,
-                        ObjectRows.ParseDimensions(row.Text(slot + "Dimensions")),
-                        row.Text(slot + "Blob")),
-                    row.Text(slot + "Type")!))])
-            : null;
+                rows[0].Text("Entanglement")!,
+                new DateTimeOffset(rows[0].Whole("CreatedAt")!.Value, TimeSpan.Zero),
+                [.. rows.Select(row => ObjectRows.ParseVersion(row, row.Text("Object")!))]);
+    }
 
-    private static string Key(string id) => "b:" + TableKey.Escape(id);
+    private static string RowsFrom(string id) => $"b:{TableKey.Escape(id)}:";
+
+    private static string RowsBefore(string id) => $"b:{TableKey.Escape(id)};";
 }

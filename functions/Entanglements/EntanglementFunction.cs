@@ -141,6 +141,11 @@ public sealed class EntanglementFunction(
         }
 
         var record = ledger.Peek(caller.Tenant, pair.Id);
+        if (status == PairStatus.Active && pair.Coherence(TimeSpan.Zero, record) < Pair.CoherenceMin)
+        {
+            await writer.NoteLossAsync(caller.Tenant, pair, cancellationToken);
+        }
+
         var statistics = pair.Statistics.With(record);
         var (source, target) = await ObjectsOfAsync(caller.Tenant, pair, now, cancellationToken);
         return Json.Result(new EntanglementView(
@@ -183,14 +188,14 @@ public sealed class EntanglementFunction(
             : await writer.UnlinkAsync(caller.Tenant, id, EndAsync, cancellationToken) is not null ? recorded!
             : Answer(await FindAsync(caller, id, cancellationToken));
 
-        async Task<(Pair Ended, IReadOnlyList<TableAction> Also)> EndAsync(Pair current, ObjectHead source, ObjectHead target)
+        async Task<(Pair Ended, IReadOnlyList<TableAction> Also)?> EndAsync(Pair current, ObjectHead source, ObjectHead target)
         {
             var ended = current with { Status = PairStatus.Dissolved, Dissolution = new Dissolution(now, backupId) };
             recorded = Answer(ended);
             var also = await caller.RecordAsync(recorded, isFinal: true, cancellationToken);
             return (
                 ended,
-                backupId is null ? also : [.. also, BackupStore.Add(caller.Tenant, new Backup(backupId, id, now, [source.Current, target.Current]))]);
+                backupId is null ? also : [.. also, .. BackupStore.Add(caller.Tenant, new Backup(backupId, id, now, [source.Current, target.Current]))]);
         }
 
         static JsonAnswer Answer(Pair ended) => Json.Result(DissolvedEntanglementView.From(ended));

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Caching.Memory;
 using QuantumFlux.Api;
@@ -18,16 +19,32 @@ public sealed record Placement(
 /// Content under its SHA-256, stored once per tenant and dimension: up to <see cref="ObjectLimits.RowContentBytesMax"/> in rows, beyond in blobs.
 /// Content never changes, so a copy of a version is a pointer, and what was read once can be kept in memory.
 /// </summary>
-public sealed partial class ContentStore(StorageAccounts storage, Dimensions dimensions, TimeProvider time, ILogger<ContentStore> logger) : IDisposable
+public sealed partial class ContentStore(
+    StorageAccounts storage, Dimensions dimensions, CleanUpStore cleanUps, TimeProvider time, ILogger<ContentStore> logger) : IDisposable
 {
+    /// <summary>When a row of content was last written, in ticks: the clean-up lets young ones be.</summary>
+    public const string WrittenAtColumn = "WrittenAt";
+
     /// <summary>Blocks of this size are written; two of them are in memory for each upload, whatever its length.</summary>
     private const int BlockBytes = 4 * 1024 * 1024;
 
     private const long CacheBytesMax = 32 * 1024 * 1024;
     private const int CopyBufferBytes = 128 * 1024;
     private const string DataColumn = "Data";
+    private const string Sha256Metadata = "sha256";
 
     private readonly MemoryCache _cache = new(new MemoryCacheOptions { SizeLimit = CacheBytesMax });
+
+    /// <summary>What the names of a tenant's blobs start with.</summary>
+    public static string BlobPrefix(string tenant) => tenant + "/";
+
+    /// <summary>When the writing of a blob began, by its name: that says so by the application's clock, and copies keep it.</summary>
+    public static DateTimeOffset WrittenAt(string blob)
+    {
+        // The first 48 bits of a UUID of version 7 are milliseconds.
+        var milliseconds = long.Parse(blob.AsSpan(blob.LastIndexOf('/') + 1, 12), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+        return DateTimeOffset.FromUnixTimeMilliseconds(milliseconds);
+    }
 
     /// <summary>The pointer to content in rows, once it is placed.</summary>
     public static ContentPointer PointerTo(ReadOnlySpan<byte> content, IReadOnlyList<int> pathway) => content.IsEmpty
@@ -48,13 +65,18 @@ public sealed partial class ContentStore(StorageAccounts storage, Dimensions dim
         }
 
         Remember(tenant, pointer, content);
+        var now = time.GetUtcNow();
+        if (into.Any(dimension => storage.ForDimension(dimension) != storage.Main))
+        {
+            await cleanUps.PlanSweepAsync(tenant, now, cancellationToken);
+        }
+
         var actions = new List<TableAction>();
         var missing = new List<int>();
         var inTransaction = new List<int>();
         foreach (var dimension in into)
         {
-            var action = TableAction.Upsert(
-                new TableRow(tenant, ObjectRows.ContentKey(pointer.Sha256, dimension)).SetLarge(DataColumn, content.Span));
+            var action = PutRows(tenant, pointer, dimension, content, now);
             if (storage.ForDimension(dimension) == storage.Main)
             {
                 actions.Add(action);
@@ -108,7 +130,9 @@ public sealed partial class ContentStore(StorageAccounts storage, Dimensions dim
     public async Task<(ContentPointer Pointer, IReadOnlyList<int> Missing)> UploadAsync(
         string tenant, ReadOnlyMemory<byte> head, Stream rest, IReadOnlyList<int> pathway, CancellationToken cancellationToken)
     {
-        var name = $"{tenant}/{Guid.CreateVersion7(time.GetUtcNow()):N}";
+        var now = time.GetUtcNow();
+        await cleanUps.PlanSweepAsync(tenant, now, cancellationToken);
+        var name = $"{BlobPrefix(tenant)}{Guid.CreateVersion7(now):N}";
         var alive = new HashSet<int>(pathway);
         var blockIds = new List<string>();
         var size = 0L;
@@ -151,7 +175,7 @@ public sealed partial class ContentStore(StorageAccounts storage, Dimensions dim
         }
 
         var pointer = new ContentPointer(Convert.ToHexStringLower(hash.GetHashAndReset()), size, pathway, name);
-        var options = new BlobOptions(Metadata: new Dictionary<string, string> { ["sha256"] = pointer.Sha256 }, Condition: BlobCondition.New);
+        var options = new BlobOptions(Metadata: new Dictionary<string, string> { [Sha256Metadata] = pointer.Sha256 }, Condition: BlobCondition.New);
         await ForEachAsync(
             alive,
             pathway,
@@ -318,6 +342,9 @@ public sealed partial class ContentStore(StorageAccounts storage, Dimensions dim
     /// <exception cref="ApiException">503 <c>DIMENSIONAL_INSTABILITY</c> when no other dimension has the content.</exception>
     public async Task<bool> RepairAsync(string tenant, ContentPointer pointer, int dimension, CancellationToken cancellationToken)
     {
+        // The content may become useless, and be removed elsewhere, while it is copied.
+        var now = time.GetUtcNow();
+        await cleanUps.PlanSweepAsync(tenant, now, cancellationToken);
         var sound = pointer with { Dimensions = [.. pointer.Dimensions.Where(other => other != dimension)] };
         if (pointer.Blob is not null)
         {
@@ -325,10 +352,19 @@ public sealed partial class ContentStore(StorageAccounts storage, Dimensions dim
         }
 
         var content = await ReadRowsAsync(tenant, sound, cancellationToken);
-        var row = new TableRow(tenant, ObjectRows.ContentKey(pointer.Sha256, dimension)).SetLarge(DataColumn, content.Span);
+        var action = PutRows(tenant, pointer, dimension, content, now);
         return await TryAsync(dimension, () =>
-            storage.ForDimension(dimension).Tables.WriteAsync(ObjectRows.Table, [TableAction.Upsert(row)], cancellationToken));
+            storage.ForDimension(dimension).Tables.WriteAsync(ObjectRows.Table, [action], cancellationToken));
     }
+
+    /// <summary>The blob that new versions with some content get to point to; null when there is none. One storage request.</summary>
+    public async Task<string?> FindBlobNameAsync(string tenant, string sha256, CancellationToken cancellationToken) =>
+        (await FindBlobRowAsync(tenant, sha256, cancellationToken))?.Text("Blob");
+
+    /// <summary>The hash of the content that a blob was written with; null when it is gone. One storage request.</summary>
+    public async Task<string?> FindBlobSha256Async(string blob, int dimension, CancellationToken cancellationToken) =>
+        (await storage.ForDimension(dimension).Blobs.GetPropertiesAsync(Dimensions.Container(dimension), blob, cancellationToken))
+            ?.Metadata.GetValueOrDefault(Sha256Metadata);
 
     public void Dispose() => _cache.Dispose();
 
@@ -339,7 +375,7 @@ public sealed partial class ContentStore(StorageAccounts storage, Dimensions dim
             await storage.ForDimension(dimension).Blobs.GetPropertiesAsync(
                 Dimensions.Container(dimension), pointer.Blob!, cancellationToken) is { } found
             && found.Length == pointer.SizeBytes
-            && found.Metadata.GetValueOrDefault("sha256") == pointer.Sha256))));
+            && found.Metadata.GetValueOrDefault(Sha256Metadata) == pointer.Sha256))));
         return [.. outcomes.Where(outcome => outcome.isSound).Select(outcome => outcome.dimension)];
     }
 
@@ -347,13 +383,20 @@ public sealed partial class ContentStore(StorageAccounts storage, Dimensions dim
         storage.Main.Tables.GetAsync(ObjectRows.Table, tenant, ObjectRows.ContentKey(sha256, 0), null, cancellationToken);
 
     // Written under its ETag: a clean-up that is about to remove a blob then notices that it is needed, and equal uploads that meet agree on one.
-    private static TableAction PutBlobRow(string tenant, ContentPointer pointer, TableRow? current)
+    private TableAction PutBlobRow(string tenant, ContentPointer pointer, TableRow? current)
     {
         var row = new TableRow(tenant, ObjectRows.ContentKey(pointer.Sha256, 0))
             .Set("Blob", pointer.Blob)
-            .Set("Dimensions", ObjectRows.Format(pointer.Dimensions));
+            .Set("Dimensions", ObjectRows.Format(pointer.Dimensions))
+            .Set(WrittenAtColumn, time.GetUtcNow().UtcTicks);
         return current is null ? TableAction.Insert(row) : TableAction.Replace(row, current.ETag!);
     }
+
+    private static TableAction PutRows(
+        string tenant, ContentPointer pointer, int dimension, ReadOnlyMemory<byte> content, DateTimeOffset now) =>
+        TableAction.Upsert(new TableRow(tenant, ObjectRows.ContentKey(pointer.Sha256, dimension))
+            .Set(WrittenAtColumn, now.UtcTicks)
+            .SetLarge(DataColumn, content.Span));
 
     private async Task<bool> CopyBlobAsync(string tenant, ContentPointer pointer, int dimension, CancellationToken cancellationToken)
     {
@@ -380,7 +423,7 @@ public sealed partial class ContentStore(StorageAccounts storage, Dimensions dim
             throw ApiException.DimensionalInstability(pointer.Dimensions);
         }
 
-        var options = new BlobOptions(Metadata: new Dictionary<string, string> { ["sha256"] = pointer.Sha256 });
+        var options = new BlobOptions(Metadata: new Dictionary<string, string> { [Sha256Metadata] = pointer.Sha256 });
         return await TryAsync(dimension, () => blobs.CommitBlocksAsync(container, pointer.Blob!, blockIds, options, cancellationToken));
     }
 

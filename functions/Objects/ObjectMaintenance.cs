@@ -3,81 +3,94 @@ using QuantumFlux.Storage;
 
 namespace QuantumFlux.Objects;
 
-/// <summary>Ends what requests began and could not: moves of many objects, removals of long histories, copies that a dimension did not take.</summary>
+/// <summary>Ends what requests began and could not: moves of many objects, copies that a dimension did not take.</summary>
 /// <remarks>Every step may be repeated and may run on several instances at once; one that fails is tried again next time and never stops the others.</remarks>
-public sealed partial class ObjectMaintenance(
-    WorkStore work, ObjectStore objects, ObjectWriter writer, ContentStore contents, ILogger<ObjectMaintenance> logger)
+public sealed class ObjectMaintenance(
+    WorkStore work,
+    ObjectStore objects,
+    ObjectWriter writer,
+    ContentStore contents,
+    Telemetry telemetry,
+    TimeProvider time,
+    ILogger<ObjectMaintenance> logger)
 {
     /// <summary>Goes once through all tenants that have work. Storage requests follow the work, not the data.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
+        var run = new TimerRun("maintenance", telemetry, time, logger);
+        var down = new HashSet<int>();
+        try
+        {
+            string? continuation = null;
+            do
+            {
+                var page = await work.AnnouncedAsync(continuation, cancellationToken);
+                foreach (var announcement in page.Rows.TakeWhile(_ => !run.IsOver))
+                {
+                    await run.TryAsync(
+                        announcement.Key, "a tenant", () => RunTenantAsync(announcement, down, run, cancellationToken), cancellationToken);
+                }
+
+                continuation = page.Continuation;
+            }
+            while (continuation is not null && !run.IsOver);
+        }
+        finally
+        {
+            run.End();
+        }
+    }
+
+    private async Task<bool> RunTenantAsync(TableRow announcement, HashSet<int> down, TimerRun run, CancellationToken cancellationToken)
+    {
+        var tenant = announcement.Key;
+        var underWay = await objects.ListUnderWayAsync(tenant, cancellationToken);
+        foreach (var write in underWay.TakeWhile(_ => !run.IsOver))
+        {
+            await run.TryAsync(tenant, "a write under way", () => FinishAsync(tenant, write, run, cancellationToken), cancellationToken);
+        }
+
+        var hasRepairs = false;
         string? continuation = null;
         do
         {
-            var page = await work.AnnouncedAsync(continuation, cancellationToken);
-            foreach (var announcement in page.Rows)
-            {
-                await RunTenantAsync(announcement, cancellationToken);
-            }
+            (var repairs, continuation) = await work.RepairsAsync(tenant, continuation, cancellationToken);
+            hasRepairs |= repairs.Count > 0;
 
-            continuation = page.Continuation;
+            // A dimension that does not take one copy is spared the others of this run, so that they do not keep the rest waiting.
+            foreach (var repair in repairs.Where(repair => !down.Contains(repair.Dimension)).TakeWhile(_ => !run.IsOver))
+            {
+                await run.TryAsync(tenant, "a missing copy", () => RepairAsync(tenant, repair, down, run, cancellationToken), cancellationToken);
+            }
         }
-        while (continuation is not null);
+        while (continuation is not null && !run.IsOver);
+
+        if (underWay.Count == 0 && !hasRepairs && !run.IsOver)
+        {
+            await work.RetractAsync(announcement, cancellationToken);
+        }
+
+        return true;
     }
 
-    private async Task RunTenantAsync(TableRow announcement, CancellationToken cancellationToken)
+    private async Task<bool> FinishAsync(string tenant, WriteUnderWay write, TimerRun run, CancellationToken cancellationToken)
     {
-        var tenant = announcement.Key;
-        try
-        {
-            var underWay = await objects.ListUnderWayAsync(tenant, cancellationToken);
-            var items = await work.ItemsAsync(tenant, cancellationToken);
-            if (underWay.Count == 0 && items.Count == 0)
-            {
-                await work.RetractAsync(announcement, cancellationToken);
-                return;
-            }
-
-            foreach (var write in underWay)
-            {
-                await TryAsync(tenant, "move", () => writer.FinishAsync(tenant, write, cancellationToken));
-            }
-
-            foreach (var item in items)
-            {
-                await TryAsync(tenant, item.Kind, () => RunItemAsync(tenant, item, cancellationToken));
-            }
-        }
-        catch (StorageException exception)
-        {
-            LogFailed(exception, "read", tenant);
-        }
+        await writer.FinishAsync(tenant, write, cancellationToken);
+        run.Count("writes_finished");
+        return true;
     }
 
-    private async Task RunItemAsync(string tenant, WorkItem item, CancellationToken cancellationToken)
+    private async Task<bool> RepairAsync(string tenant, Repair repair, HashSet<int> down, TimerRun run, CancellationToken cancellationToken)
     {
-        if (item.Kind == WorkItem.Delete)
+        if (!await contents.RepairAsync(tenant, repair.Content, repair.Dimension, cancellationToken))
         {
-            await objects.FinishDeletionAsync(tenant, item, cancellationToken);
+            down.Add(repair.Dimension);
+            run.Count("failed");
+            return false;
         }
-        else if (await contents.RepairAsync(tenant, item.Content!, item.Dimension, cancellationToken))
-        {
-            await work.RemoveAsync(tenant, item, cancellationToken);
-        }
-    }
 
-    private async Task TryAsync(string tenant, string kind, Func<Task> step)
-    {
-        try
-        {
-            await step();
-        }
-        catch (Exception exception) when (exception is StorageException or ApiException)
-        {
-            LogFailed(exception, kind, tenant);
-        }
+        await work.RemoveAsync(tenant, repair, cancellationToken);
+        run.Count("copies_repaired");
+        return true;
     }
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Maintenance could not {Kind} for {Tenant}; it tries again next time.")]
-    private partial void LogFailed(Exception exception, string kind, string tenant);
 }

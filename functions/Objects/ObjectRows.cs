@@ -8,15 +8,26 @@ namespace QuantumFlux.Objects;
 /// How objects and pairs lie in the table <c>objects</c>. The partition is the tenant; the kind of a row is the start of its key:
 /// <c>h:ID</c> heads, <c>v:ID:VERSION</c> versions (newest first), <c>c:SHA256:DIMENSION</c> content of row size, <c>c:SHA256:0</c> which blob holds
 /// larger content, <c>e:ID</c> pairs, <c>ej:VERSION</c> writes under way, <c>d:ID</c> dissolved pairs, <c>n:KEYID</c> how many pairs an API key
-/// has, <c>b:ID</c> backups, <c>u:ID</c> upload sessions, <c>j:…</c> other work.
+/// has, <c>b:ID:NUMBER</c> what a backup holds, <c>u:ID</c> upload sessions, <c>i:HASH</c> and <c>it:HOUR:HASH</c> claims of Idempotency-Keys,
+/// <c>j:…</c> copies to repair, <c>t:KIND:MOMENT:ID</c> what falls due.
 /// </summary>
-/// <remarks>Pairs and writes under way lie side by side, so that one range query reads both.</remarks>
+/// <remarks>
+/// Pairs and writes under way lie side by side, so that one range query reads both.
+/// <para>
+/// Every row but those of content (<c>c:</c>) and of repairs (<c>j:</c>) that has a column <c>Sha256</c> keeps that content, and the blob in its
+/// column <c>Blob</c>, from being cleaned up; see <see cref="ContentSweep"/> for what a row that points to content must keep to.
+/// </para>
+/// </remarks>
 public static class ObjectRows
 {
     public const string Table = "objects";
 
     private const string HeadsFrom = "h:";
     private const string PairCountsFrom = "n:";
+
+    /// <summary>The range of content.</summary>
+    public const string ContentFrom = "c:";
+    public const string ContentBefore = "c;";
 
     /// <summary>The range of pairs and of writes under way.</summary>
     public const string PairsFrom = "e:";
@@ -45,9 +56,22 @@ public static class ObjectRows
 
     public static string DissolvedKey(string pairId) => "d:" + TableKey.Escape(pairId);
 
-    public static string ContentKey(string sha256, int dimension) => string.Create(CultureInfo.InvariantCulture, $"c:{sha256}:{dimension}");
+    public static string ContentKey(string sha256, int dimension) => string.Create(CultureInfo.InvariantCulture, $"{ContentFrom}{sha256}:{dimension}");
+
+    /// <summary>The hash of the content that a row of content is about.</summary>
+    public static string ContentSha256(TableRow row) => row.Key.Split(':')[1];
 
     public static string UnderWayKey(long version) => UnderWayFrom + version.ToString("D19", CultureInfo.InvariantCulture);
+
+    /// <summary>The key of a row that says that something falls due.</summary>
+    /// <param name="kind">What sort of thing: letters and digits.</param>
+    /// <param name="dueAt">When.</param>
+    /// <param name="id">What tells it from others of the moment, as part of a key.</param>
+    public static string DueKey(string kind, DateTimeOffset dueAt, string id) => $"{DueFrom(kind, dueAt.UtcTicks)}{id}";
+
+    /// <summary>The rows of a kind that are due until a moment, inclusive; the oldest first.</summary>
+    public static TableQuery DueUntil(string tenant, string kind, DateTimeOffset now) =>
+        new(tenant, $"t:{kind}:", DueFrom(kind, now.UtcTicks + 1));
 
     public static bool IsUnderWay(TableRow row) => row.Key.StartsWith(UnderWayFrom, StringComparison.Ordinal);
 
@@ -93,6 +117,7 @@ public static class ObjectRows
             .Set("CrystalCached", pair.IsCrystalCached)
             .Set("CreatedAt", pair.CreatedAt.UtcTicks)
             .Set("ExpiresAt", pair.ExpiresAt?.UtcTicks)
+            .Set("CollapsedAt", pair.CollapsedAt?.UtcTicks)
             .Set("SyncedVersion", pair.SyncedVersion)
             .Set("SyncedBytes", pair.SyncedBytes)
             .Set("SyncCount", statistics.SyncCount)
@@ -132,7 +157,10 @@ public static class ObjectRows
             (int)row.Whole("RecentCount")!.Value,
             TimeSpan.FromTicks(row.Whole("Downtime")!.Value)),
         row.Whole("DissolvedAt") is { } dissolved ? new Dissolution(Moment(dissolved), row.Text("BackupId")) : null,
-        row.ETag);
+        row.ETag)
+    {
+        CollapsedAt = row.Whole("CollapsedAt") is { } collapsed ? Moment(collapsed) : null,
+    };
 
     public static TableRow PairCountRow(string tenant, PairCount count) => new TableRow(tenant, PairCountKey(count.KeyId))
         .Set("KeyId", count.KeyId)
@@ -158,9 +186,12 @@ public static class ObjectRows
     public static IReadOnlyList<int> ParseDimensions(string? text) =>
         text is null ? [] : [.. text.Split(',').Select(part => int.Parse(part, CultureInfo.InvariantCulture))];
 
+    private static string DueFrom(string kind, long ticks) => string.Create(CultureInfo.InvariantCulture, $"t:{kind}:{ticks:D19}:");
+
     private static DateTimeOffset Moment(long ticks) => new(ticks, TimeSpan.Zero);
 
-    private static TableRow Fill(TableRow row, ObjectVersion version) => row
+    /// <summary>Gives a row the columns of a version, which point to its content.</summary>
+    public static TableRow Fill(TableRow row, ObjectVersion version) => row
         .Set("Version", version.Version)
         .Set("Sha256", version.Content.Sha256)
         .Set("Size", version.Content.SizeBytes)

@@ -4,7 +4,7 @@ using QuantumFlux.Storage;
 namespace QuantumFlux.Objects;
 
 /// <summary>Reads objects and pairs, and removes objects. Writes that move objects are <see cref="ObjectWriter"/>'s.</summary>
-public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work, ILogger<ObjectStore> logger)
+public sealed class ObjectStore(StorageAccounts storage, CleanUpStore cleanUps, TimeProvider time)
 {
     private const int ReadsAtOnceMax = 16;
     private const int AttemptsMax = 64;
@@ -61,6 +61,11 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
                 return ObjectRows.ParseVersion(found, objectId);
             }
 
+            if (rows[^1].Whole("Version") < head.FirstVersion)
+            {
+                return null;
+            }
+
             query = query with { From = Cursor.After(rows[^1].Key), Limit = ITables.PageRowsMax };
             rows = await _tables.FirstAsync(ObjectRows.Table, query, cancellationToken);
         }
@@ -96,18 +101,34 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
     {
         var start = after is { } version ? Cursor.After(ObjectRows.VersionKey(objectId, version)) : ObjectRows.VersionsFrom(objectId);
         var find = FindAsync(tenant, objectId, cancellationToken);
-        var page = PageAsync(new TableQuery(tenant, start, ObjectRows.VersionsBefore(objectId), limit + 1), limit, cancellationToken);
-        await Task.WhenAll(find, page);
+        var query = new TableQuery(tenant, start, ObjectRows.VersionsBefore(objectId), limit + 1);
+        var ask = _tables.FirstAsync(ObjectRows.Table, query, cancellationToken);
+        await Task.WhenAll(find, ask);
         if (await find is not { } head)
         {
             return null;
         }
 
-        var (rows, hasMore) = await page;
-        return ([.. rows.Where(row => ObjectRows.IsVersionOf(row, head.FirstVersion)).Select(row => ObjectRows.ParseVersion(row, objectId))], hasMore);
+        // Versions of a deleted object of the same name may lie between them, and after the first one.
+        var found = new List<TableRow>();
+        var rows = await ask;
+        while (true)
+        {
+            found.AddRange(rows.Where(row => ObjectRows.IsVersionOf(row, head.FirstVersion)));
+            if (rows.Count < query.Limit || found.Count > limit || rows[^1].Whole("Version") <= head.FirstVersion)
+            {
+                return ([.. found.Take(limit).Select(row => ObjectRows.ParseVersion(row, objectId))], found.Count > limit);
+            }
+
+            query = query with { From = Cursor.After(rows[^1].Key), Limit = ITables.PageRowsMax };
+            rows = await _tables.FirstAsync(ObjectRows.Table, query, cancellationToken);
+        }
     }
 
-    /// <summary>Removes an object with all its versions. Content that nothing else points to is left for clean-up.</summary>
+    /// <summary>
+    /// Removes an object with all its versions: at once out of sight, since versions are only found by their object's head, and out of storage by the
+    /// clean-up.
+    /// </summary>
     /// <param name="tenant">The tenant.</param>
     /// <param name="objectId">The object.</param>
     /// <param name="check">Ends the request when the object must not go as it stands.</param>
@@ -125,54 +146,25 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
             }
 
             check(head);
-            IReadOnlyList<TableAction> removal = [TableAction.Delete(tenant, ObjectRows.HeadKey(objectId), head.RowETag!), .. await also()];
-            var item = WorkItem.ForDeletion(objectId, head.FirstVersion, head.Current.Version);
-            var versionsMax = ITables.TransactionRowsMax - removal.Count;
-            var versions = await VersionsToRemoveAsync(tenant, item, versionsMax, cancellationToken);
-            if (versions.Count < versionsMax)
+            var dueAt = time.GetUtcNow() + CleanUpStore.Grace;
+            await cleanUps.AnnounceAsync(tenant, dueAt, cancellationToken);
+            var removal = TableAction.Delete(tenant, ObjectRows.HeadKey(objectId), head.RowETag!);
+            if ((await _tables.WriteAsync(
+                ObjectRows.Table, [removal, CleanUpStore.Remove(tenant, head, dueAt), .. await also()], cancellationToken)).IsDone)
             {
-                if ((await _tables.WriteAsync(ObjectRows.Table, [.. removal, .. versions], cancellationToken)).IsDone)
-                {
-                    return true;
-                }
-            }
-            else
-            {
-                // Too many for one transaction: without the head all of them are out of sight, and what is left to do is on record.
-                await work.AnnounceAsync(tenant, cancellationToken);
-                if ((await _tables.WriteAsync(ObjectRows.Table, [.. removal, TableAction.Upsert(item.ToRow(tenant))], cancellationToken)).IsDone)
-                {
-                    // The object is gone: whatever happens to the rest of it from here on, maintenance finishes.
-                    try
-                    {
-                        await FinishDeletionAsync(tenant, item, cancellationToken);
-                    }
-                    catch (Exception exception) when (exception is StorageException or OperationCanceledException)
-                    {
-                        LogLeftBehind(exception, objectId);
-                    }
-
-                    return true;
-                }
+                return true;
             }
         }
 
         throw ApiException.Unavailable();
     }
 
-    /// <summary>Removes the versions of a deleted object.</summary>
-    public async Task FinishDeletionAsync(string tenant, WorkItem item, CancellationToken cancellationToken)
+    /// <summary>Removes versions of a deleted object from storage, newest first, as many as one transaction takes.</summary>
+    /// <returns>How many; 0 when none are left, null when another instance was at it too.</returns>
+    public async Task<int?> RemoveVersionsAsync(string tenant, CleanUpItem item, CancellationToken cancellationToken)
     {
-        while (await VersionsToRemoveAsync(tenant, item, ITables.TransactionRowsMax, cancellationToken) is { Count: > 0 } versions)
-        {
-            // Another instance may be at the same work: rows that are gone already are no harm, but they refuse the whole transaction.
-            if (!(await _tables.WriteAsync(ObjectRows.Table, versions, cancellationToken)).IsDone)
-            {
-                return;
-            }
-        }
-
-        await work.RemoveAsync(tenant, item, cancellationToken);
+        var versions = await VersionsToRemoveAsync(tenant, item, cancellationToken);
+        return versions.Count == 0 || (await _tables.WriteAsync(ObjectRows.Table, versions, cancellationToken)).IsDone ? versions.Count : null;
     }
 
     /// <summary>An entanglement, dissolved ones included. One storage request for one that lives, two for one that does not.</summary>
@@ -232,24 +224,26 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
     }
 
     // The first versions of a deleted object, newest first. Those of another object of the same name, which may lie between them, are passed over.
-    private async Task<List<TableAction>> VersionsToRemoveAsync(string tenant, WorkItem item, int limit, CancellationToken cancellationToken)
+    private async Task<List<TableAction>> VersionsToRemoveAsync(string tenant, CleanUpItem item, CancellationToken cancellationToken)
     {
+        const int Limit = ITables.TransactionRowsMax;
         var removals = new List<TableAction>();
         var query = new TableQuery(
             tenant,
-            ObjectRows.VersionKey(item.ObjectId!, item.Version),
-            ObjectRows.VersionsBefore(item.ObjectId!),
+            ObjectRows.VersionKey(item.Subject, item.Version),
+            ObjectRows.VersionsBefore(item.Subject),
+            Limit,
             Columns: ["FirstVersion"]);
         do
         {
-            var page = await _tables.QueryAsync(ObjectRows.Table, query with { Limit = limit }, cancellationToken);
+            var page = await _tables.QueryAsync(ObjectRows.Table, query, cancellationToken);
             removals.AddRange(page.Rows
                 .Where(row => ObjectRows.IsVersionOf(row, item.FirstVersion))
-                .Take(limit - removals.Count)
+                .Take(Limit - removals.Count)
                 .Select(row => TableAction.Delete(tenant, row.Key, row.ETag!)));
             query = query with { Continuation = page.Continuation };
         }
-        while (query.Continuation is not null && removals.Count < limit);
+        while (query.Continuation is not null && removals.Count < Limit);
 
         return removals;
     }
@@ -264,7 +258,4 @@ public sealed partial class ObjectStore(StorageAccounts storage, WorkStore work,
 
         return found;
     }
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Some versions of the deleted object {ObjectId} are left; maintenance removes them.")]
-    private partial void LogLeftBehind(Exception exception, string objectId);
 }

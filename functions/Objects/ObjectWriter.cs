@@ -51,12 +51,16 @@ public sealed partial class ObjectWriter(
     ContentStore contents,
     WorkStore work,
     PairCounts counts,
+    DueTenants due,
     WriteLanes lanes,
     SyncLedger ledger,
     Dimensions dimensions,
     TimeProvider time,
     ILogger<ObjectWriter> logger)
 {
+    /// <summary>The kind under which tenants with entanglements that fall due are announced, and of the rows.</summary>
+    public const string DueKind = "pairs";
+
     private const int AttemptsMax = 64;
 
     private static readonly TimeSpan _backoffMax = TimeSpan.FromMilliseconds(250);
@@ -77,7 +81,7 @@ public sealed partial class ObjectWriter(
             using var lane = await lanes.EnterAsync(tenant, writes, cancellationToken);
             for (var attempt = 0; attempt < AttemptsMax; attempt++)
             {
-                if (await TryChangeAsync(tenant, change, cancellationToken) is { } changed)
+                if (await TryChangeAsync(tenant, change, attempt, cancellationToken) is { } changed)
                 {
                     if (uploaded is not null && uploaded.Blob != changed.Version.Content.Blob)
                     {
@@ -121,9 +125,10 @@ public sealed partial class ObjectWriter(
         throw ApiException.Unavailable();
     }
 
-    private async Task<Changed?> TryChangeAsync(string tenant, Change change, CancellationToken cancellationToken)
+    private async Task<Changed?> TryChangeAsync(string tenant, Change change, int attempt, CancellationToken cancellationToken)
     {
-        var now = time.GetUtcNow();
+        // Versions of a deleted object of the same name may still have the number of this very microsecond.
+        var now = time.GetUtcNow() + TimeSpan.FromMicroseconds(attempt);
         var graph = await LoadAsync(tenant, change.ObjectId, change.Added, now, cancellationToken);
         change.Check(graph);
         if (change.Added is { Status: PairStatus.Pending } pending)
@@ -143,7 +148,8 @@ public sealed partial class ObjectWriter(
         var origin = new ObjectVersion(change.ObjectId, version, placement.Pointer, change.Content?.ContentType ?? latest.ContentType);
         var underWay = new WriteUnderWay(version, placement.Pointer.Sha256, [.. graph.Steps.Select(step => step.ObjectId)]);
         var fixedActions = placement.Actions
-            .Concat(placement.Missing.Select(dimension => TableAction.Upsert(WorkItem.ForRepair(placement.Pointer, dimension).ToRow(tenant))))
+            .Concat(placement.Missing.Select(dimension => new Repair(placement.Pointer, dimension).Plan(tenant)))
+            .Concat(change.Added is null ? [] : await PlanEndAsync(tenant, change.Added, cancellationToken))
             .Concat(counted)
             .ToList();
 
@@ -206,13 +212,16 @@ public sealed partial class ObjectWriter(
     /// <summary>Ends an entanglement: both objects lose the link, neither its content.</summary>
     /// <param name="tenant">The tenant.</param>
     /// <param name="pairId">The entanglement.</param>
-    /// <param name="end">Gives the ended entanglement and further rows for the same transaction, from what is there; asked again at every attempt.</param>
+    /// <param name="end">
+    /// Gives the ended entanglement, dissolved or collapsed, and further rows for the same transaction, from what is there; null when it is
+    /// not to end. Asked again at every attempt.
+    /// </param>
     /// <param name="cancellationToken">Ends the call early.</param>
-    /// <returns>The ended entanglement, or null when there is none that lives.</returns>
+    /// <returns>The ended entanglement, or null when there is none that lives, or it is not to end.</returns>
     public async Task<Pair?> UnlinkAsync(
         string tenant,
         string pairId,
-        Func<Pair, ObjectHead, ObjectHead, Task<(Pair Ended, IReadOnlyList<TableAction> Also)>> end,
+        Func<Pair, ObjectHead, ObjectHead, Task<(Pair Ended, IReadOnlyList<TableAction> Also)?>> end,
         CancellationToken cancellationToken)
     {
         if (await FindAsync() is not { } pair)
@@ -225,19 +234,20 @@ public sealed partial class ObjectWriter(
         for (var attempt = 0; attempt < AttemptsMax; attempt++)
         {
             var heads = await objects.FindForWriteAsync(tenant, [pair.SourceId, pair.TargetId], cancellationToken);
-            var counted = pair with { Statistics = pair.Statistics.With(ledger.Peek(tenant, pairId)) };
-            var (ended, also) = await end(counted, heads[0], heads[1]);
+            var noted = pair with { Statistics = pair.Statistics.With(ledger.Peek(tenant, pairId)) };
+            if (await end(noted, heads[0], heads[1]) is not var (ended, also))
+            {
+                return null;
+            }
+
+            var row = ObjectRows.PairRow(tenant, ended);
+            IEnumerable<TableAction> moved = ended.Dissolution is null
+                ? [TableAction.Replace(row, pair.RowETag!)]
+                : [TableAction.Delete(tenant, ObjectRows.PairKey(pairId), pair.RowETag!), TableAction.Insert(row)];
             var unlinked = heads
                 .Where(head => head.Links.Any(link => link.PairId == pairId))
                 .Select(head => Put(tenant, head with { Links = [.. head.Links.Where(link => link.PairId != pairId)] }));
-            TableAction[] actions =
-            [
-                TableAction.Delete(tenant, ObjectRows.PairKey(pairId), pair.RowETag!),
-                TableAction.Insert(ObjectRows.PairRow(tenant, ended)),
-                .. unlinked,
-                .. await counts.RemoveAsync(tenant, pair, cancellationToken),
-                .. also,
-            ];
+            TableAction[] actions = [.. moved, .. unlinked, .. await counts.RemoveAsync(tenant, pair, cancellationToken), .. also];
             if (await WriteAsync(actions, cancellationToken))
             {
                 ledger.Forget(tenant, pairId);
@@ -256,6 +266,59 @@ public sealed partial class ObjectWriter(
         throw ApiException.Unavailable();
 
         async Task<Pair?> FindAsync() => (await objects.FindLivingPairsAsync(tenant, [pairId], cancellationToken))[0];
+    }
+
+    /// <summary>
+    /// Has the decoherence timer look at an entanglement that has lost its coherence. What this instance knows of its failures is stored with it, since the
+    /// timer knows nothing else. Once on each instance; what storage does not take now is done the next time that the loss is noticed.
+    /// </summary>
+    /// <returns>False when storage does not answer.</returns>
+    public async Task<bool> NoteLossAsync(string tenant, Pair pair, CancellationToken cancellationToken)
+    {
+        if (ledger.IsNoted(tenant, pair.Id))
+        {
+            return true;
+        }
+
+        try
+        {
+            var now = time.GetUtcNow();
+            await due.AnnounceAsync(DueKind, tenant, now, cancellationToken);
+            var record = ledger.Peek(tenant, pair.Id);
+            var recorded = pair with { Statistics = pair.Statistics.With(record) };
+            TableAction[] actions = [TableAction.Replace(ObjectRows.PairRow(tenant, recorded), pair.RowETag!), TableAction.Upsert(DueRow(tenant, pair, now))];
+            if ((await _tables.WriteAsync(ObjectRows.Table, actions, cancellationToken)).IsDone)
+            {
+                ledger.Noted(tenant, pair.Id, record);
+            }
+
+            return true;
+        }
+        catch (StorageException exception)
+        {
+            LogNotNoted(exception, pair.Id);
+            return false;
+        }
+    }
+
+    /// <summary>Says that the tenant is about to have an entanglement that falls due. One storage request an hour, else none.</summary>
+    public Task AnnounceAsync(string tenant, DateTimeOffset dueAt, CancellationToken cancellationToken) =>
+        due.AnnounceAsync(DueKind, tenant, dueAt, cancellationToken);
+
+    /// <summary>The row that has the decoherence timer look at an entanglement.</summary>
+    public static TableRow DueRow(string tenant, Pair pair, DateTimeOffset dueAt) =>
+        new TableRow(tenant, ObjectRows.DueKey(DueKind, dueAt, TableKey.Escape(pair.Id))).Set("PairId", pair.Id);
+
+    // An entanglement that will end by itself, or never held, comes up when it does.
+    private async Task<IReadOnlyList<TableAction>> PlanEndAsync(string tenant, Pair added, CancellationToken cancellationToken)
+    {
+        if ((added.Status == PairStatus.Pending ? added.CreatedAt : added.ExpiresAt) is not { } dueAt)
+        {
+            return [];
+        }
+
+        await AnnounceAsync(tenant, dueAt, cancellationToken);
+        return [TableAction.Upsert(DueRow(tenant, added, dueAt))];
     }
 
     private Task<ObjectGraph> LoadAsync(string tenant, string origin, Pair? added, DateTimeOffset now, CancellationToken cancellationToken) =>
@@ -285,8 +348,13 @@ public sealed partial class ObjectWriter(
         CancellationToken cancellationToken)
     {
         var done = new Changed(graph.Origin.Current, false, graph.Origin.FirstVersion, [], true, null);
-        var actions = new List<TableAction>(also is null ? [] : await also(done)) { TableAction.Insert(ObjectRows.PairRow(tenant, pair)) };
-        actions.AddRange(await counts.AddAsync(tenant, pair, now, cancellationToken));
+        List<TableAction> actions =
+        [
+            .. also is null ? [] : await also(done),
+            TableAction.Insert(ObjectRows.PairRow(tenant, pair)),
+            .. await PlanEndAsync(tenant, pair, cancellationToken),
+            .. await counts.AddAsync(tenant, pair, now, cancellationToken),
+        ];
         foreach (var head in new[] { graph.Head(pair.SourceId), graph.Head(pair.TargetId) })
         {
             var version = head.Exists ? head.Current : head.Current with { Version = graph.NextVersion(now) };
@@ -401,7 +469,7 @@ public sealed partial class ObjectWriter(
         if (isFirst && pairs.FirstOrDefault(pair => CoherenceOf(tenant, pair) < Pair.CoherenceMin) is { } lost)
         {
             var coherence = CoherenceOf(tenant, lost);
-            await RecordFailuresAsync(tenant, lost, cancellationToken);
+            await NoteLossAsync(tenant, lost, cancellationToken);
             throw ApiException.CoherenceLost(coherence, Pair.CoherenceMin, lost.Pathway);
         }
 
@@ -438,6 +506,7 @@ public sealed partial class ObjectWriter(
         catch (StorageException exception) when (exception.IsTransient)
         {
             pairs.ForEach(pair => ledger.Failed(tenant, pair.Id));
+            await NoteLossesAsync(pairs);
             throw;
         }
 
@@ -453,6 +522,18 @@ public sealed partial class ObjectWriter(
         }
 
         return latency;
+
+        // Storage is in trouble: once it does not take one of them, the others need not be tried.
+        async Task NoteLossesAsync(IEnumerable<Pair> failed)
+        {
+            foreach (var pair in failed.Where(pair => CoherenceOf(tenant, pair) < Pair.CoherenceMin))
+            {
+                if (!await NoteLossAsync(tenant, pair, cancellationToken))
+                {
+                    return;
+                }
+            }
+        }
     }
 
     // A transaction that may hold a count: false when something had changed since it was read.
@@ -461,21 +542,6 @@ public sealed partial class ObjectWriter(
         var result = await _tables.WriteAsync(ObjectRows.Table, actions, cancellationToken);
         counts.Note(actions, result);
         return result.IsDone;
-    }
-
-    // What failed here is known to this instance alone. Before a write is refused for it, all of them are to know.
-    private async Task RecordFailuresAsync(string tenant, Pair pair, CancellationToken cancellationToken)
-    {
-        var record = ledger.Peek(tenant, pair.Id);
-        if (record.FailureCount > 0)
-        {
-            var recorded = pair with { Statistics = pair.Statistics.With(record) };
-            if ((await _tables.WriteAsync(
-                ObjectRows.Table, [TableAction.Replace(ObjectRows.PairRow(tenant, recorded), pair.RowETag!)], cancellationToken)).IsDone)
-            {
-                ledger.Stored(tenant, pair.Id, record);
-            }
-        }
     }
 
     private static string[] LaneOf(Pair pair) => pair.KeyId is { } keyId ? [PairCounts.LaneOf(keyId)] : [];
@@ -513,6 +579,9 @@ public sealed partial class ObjectWriter(
 
     private static TimeSpan Backoff(int attempt) =>
         TimeSpan.FromMilliseconds(Math.Min(_backoffMax.TotalMilliseconds, Math.Pow(2, attempt + 1)) * (0.5 + Random.Shared.NextDouble()));
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "That the entanglement {PairId} has lost its coherence could not be put on record.")]
+    private partial void LogNotNoted(Exception exception, string pairId);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Version {Version} has not reached all entangled objects yet; maintenance finishes it.")]
     private partial void LogLeftUnderWay(Exception exception, long version);

@@ -61,8 +61,14 @@ public sealed record Pair(
     /// <summary>How long a temporal entanglement lives (design, section 6).</summary>
     public static readonly TimeSpan TemporalLifetime = TimeSpan.FromHours(24);
 
+    /// <summary>How long a collapsed entanglement can still be read.</summary>
+    public static readonly TimeSpan CollapsedLifetime = TimeSpan.FromDays(30);
+
     /// <summary>The time in which unsynced writes let the coherence fall to 1/e.</summary>
     public static readonly TimeSpan CoherenceTime = TimeSpan.FromHours(1);
+
+    /// <summary>When it expired or lost its coherence; null while that has not happened, or nothing has noticed it yet.</summary>
+    public DateTimeOffset? CollapsedAt { get; init; }
 
     /// <summary>The state at a moment: an expired entanglement has collapsed, whether or not anything has noticed yet.</summary>
     public PairStatus StatusAt(DateTimeOffset now) =>

@@ -40,6 +40,7 @@ public sealed class SyncLedger(TimeProvider time) : IDisposable
             LatencyTotal = entry.LatencyTotal - stored.LatencyTotal + latency,
             LatencyCount = entry.LatencyCount - stored.LatencyCount + 1,
             FailingSince = null,
+            IsNoted = false,
         });
 
     /// <summary>Notes a sync that storage did not take.</summary>
@@ -49,11 +50,16 @@ public sealed class SyncLedger(TimeProvider time) : IDisposable
         FailingSince = entry.FailingSince ?? time.GetTimestamp(),
     });
 
-    /// <summary>Notes that what <see cref="Peek"/> had told is stored now, without a sync.</summary>
-    public void Stored(string tenant, string pairId, SyncRecord stored) => Change(tenant, pairId, entry => entry.Without(stored) with
+    /// <summary>Notes that a pair's loss of coherence is on record, and with it what <see cref="Peek"/> had told.</summary>
+    public void Noted(string tenant, string pairId, SyncRecord stored) => Change(tenant, pairId, entry => entry.Without(stored) with
     {
         FailingSince = entry.FailingSince is null ? null : time.GetTimestamp(),
+        IsNoted = true,
     });
+
+    /// <summary>Whether this instance has put a pair's loss of coherence on record, and knows of no failure since.</summary>
+    public bool IsNoted(string tenant, string pairId) =>
+        _entries.TryGetValue((tenant, pairId), out Entry? entry) && entry is { IsNoted: true, FailureCount: 0 };
 
     /// <summary>Drops what is known of a pair that has ended.</summary>
     public void Forget(string tenant, string pairId) => _entries.Remove((tenant, pairId));
@@ -69,9 +75,9 @@ public sealed class SyncLedger(TimeProvider time) : IDisposable
         }
     }
 
-    private sealed record Entry(TimeSpan LatencyTotal, long LatencyCount, long FailureCount, long? FailingSince)
+    private sealed record Entry(TimeSpan LatencyTotal, long LatencyCount, long FailureCount, long? FailingSince, bool IsNoted)
     {
-        public static Entry Empty { get; } = new(TimeSpan.Zero, 0, 0, null);
+        public static Entry Empty { get; } = new(TimeSpan.Zero, 0, 0, null, false);
 
         public Entry Without(SyncRecord stored) => this with
         {

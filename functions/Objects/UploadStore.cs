@@ -31,7 +31,7 @@ public sealed class UploadCommittedException(long version) : Exception("The uplo
 /// The URL stays valid until it expires, also after the commit, so what it points to is never the object's content: the commit reads it once, which
 /// it must to know its hash, and writes it where no client can reach.
 /// </remarks>
-public sealed class UploadStore(StorageAccounts storage)
+public sealed class UploadStore(StorageAccounts storage, CleanUpStore cleanUps)
 {
     private const string Container = "uploads";
     private const string BlocksMetadata = "blocks";
@@ -41,12 +41,19 @@ public sealed class UploadStore(StorageAccounts storage)
 
     /// <summary>The URL for the content of an upload.</summary>
     public Task<Uri> UrlAsync(string tenant, Upload upload, CancellationToken cancellationToken) =>
-        _blobs.GetUploadUrlAsync(Container, BlobName(tenant, upload), upload.ExpiresAt, cancellationToken);
+        _blobs.GetUploadUrlAsync(Container, BlobName(tenant, upload.Id), upload.ExpiresAt, cancellationToken);
 
     /// <summary>Stores a new upload, and further rows in the same transaction.</summary>
     /// <returns>False when those refused it: another upload's id is never the same.</returns>
-    public async Task<bool> AddAsync(string tenant, Upload upload, IReadOnlyList<TableAction> also, CancellationToken cancellationToken) =>
-        (await _tables.WriteAsync(ObjectRows.Table, [TableAction.Insert(ToRow(tenant, upload)), .. also], cancellationToken)).IsDone;
+    public async Task<bool> AddAsync(string tenant, Upload upload, IReadOnlyList<TableAction> also, CancellationToken cancellationToken)
+    {
+        var removedAt = upload.ExpiresAt + CleanUpStore.Grace;
+        await cleanUps.AnnounceAsync(tenant, removedAt, cancellationToken);
+        return (await _tables.WriteAsync(
+            ObjectRows.Table,
+            [TableAction.Insert(ToRow(tenant, upload)), CleanUpStore.Remove(tenant, upload, removedAt), .. also],
+            cancellationToken)).IsDone;
+    }
 
     /// <summary>The upload, or null when there is none.</summary>
     public async Task<Upload?> FindAsync(string tenant, string uploadId, CancellationToken cancellationToken) =>
@@ -72,7 +79,7 @@ public sealed class UploadStore(StorageAccounts storage)
     /// <exception cref="ApiException">400 when a block is not there.</exception>
     public async Task<BlobContent?> OpenAsync(string tenant, Upload upload, IReadOnlyList<string>? blockIds, CancellationToken cancellationToken)
     {
-        var name = BlobName(tenant, upload);
+        var name = BlobName(tenant, upload.Id);
         var staged = await _blobs.ListStagedBlocksAsync(Container, name, cancellationToken);
         var isPutTogether = blockIds is not null
             && (await _blobs.GetPropertiesAsync(Container, name, cancellationToken))?.Metadata.GetValueOrDefault(BlocksMetadata) == HashOf(blockIds);
@@ -104,7 +111,19 @@ public sealed class UploadStore(StorageAccounts storage)
 
     /// <summary>Removes what was uploaded.</summary>
     public Task DiscardAsync(string tenant, Upload upload, CancellationToken cancellationToken) =>
-        _blobs.DeleteAsync(Container, BlobName(tenant, upload), null, cancellationToken);
+        _blobs.DeleteAsync(Container, BlobName(tenant, upload.Id), null, cancellationToken);
+
+    /// <summary>Removes an upload that is over, and what was uploaded. Blocks that were never put together storage drops itself.</summary>
+    public async Task RemoveAsync(string tenant, CleanUpItem item, CancellationToken cancellationToken)
+    {
+        await _blobs.DeleteAsync(Container, BlobName(tenant, item.Subject), null, cancellationToken);
+
+        // Both rows came in one transaction and go in one: when it is refused, another instance was first.
+        await _tables.WriteAsync(
+            ObjectRows.Table,
+            [TableAction.Delete(tenant, Key(item.Subject), "*"), TableAction.Delete(tenant, item.Key, item.RowETag!)],
+            cancellationToken);
+    }
 
     private static IReadOnlyList<StagedBlock> Choose(IReadOnlyList<StagedBlock> staged, IReadOnlyList<string>? wanted)
     {
@@ -128,7 +147,7 @@ public sealed class UploadStore(StorageAccounts storage)
     private static string HashOf(IReadOnlyList<string> blockIds) =>
         Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join(' ', blockIds))));
 
-    private static string BlobName(string tenant, Upload upload) => $"{tenant}/{upload.Id}";
+    private static string BlobName(string tenant, string uploadId) => $"{tenant}/{uploadId}";
 
     private static string Key(string uploadId) => "u:" + TableKey.Escape(uploadId);
 

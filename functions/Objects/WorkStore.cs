@@ -3,57 +3,32 @@ using QuantumFlux.Storage;
 
 namespace QuantumFlux.Objects;
 
-/// <summary>Something that a request began and maintenance must end if the request did not.</summary>
-/// <param name="Key">The row's key.</param>
-/// <param name="Kind"><c>delete</c>: remove the versions of a deleted object; <c>repair</c>: bring back a copy of content.</param>
-/// <param name="ObjectId">For <c>delete</c>: the object.</param>
-/// <param name="FirstVersion">For <c>delete</c>: the number that the object's versions carry.</param>
-/// <param name="Version">For <c>delete</c>: the newest version to remove.</param>
-/// <param name="Content">For <c>repair</c>: the content.</param>
-/// <param name="Dimension">For <c>repair</c>: the dimension that lacks it.</param>
-/// <param name="RowETag">The state of the item's row when it was read; <c>*</c> for one that was not.</param>
-public sealed record WorkItem(
-    string Key, string Kind, string? ObjectId, long FirstVersion, long Version, ContentPointer? Content, int Dimension, string RowETag = "*")
+/// <summary>A copy of content that a dimension lacks.</summary>
+/// <param name="Content">The content.</param>
+/// <param name="Dimension">The dimension that lacks it.</param>
+/// <param name="RowETag">The state of the row when it was read; null when it is not stored yet.</param>
+public sealed record Repair(ContentPointer Content, int Dimension, string? RowETag = null)
 {
     public const string From = "j:";
     public const string Before = "j;";
-    public const string Delete = "delete";
-    public const string Repair = "repair";
 
-    public static WorkItem ForDeletion(string objectId, long firstVersion, long newest) => new(
-        string.Create(CultureInfo.InvariantCulture, $"{From}{Delete}:{TableKey.Escape(objectId)}:{newest:D19}"),
-        Delete,
-        objectId,
-        firstVersion,
-        newest,
-        null,
-        0);
+    private string Key => string.Create(CultureInfo.InvariantCulture, $"{From}{Content.Sha256}:{Dimension}");
 
-    public static WorkItem ForRepair(ContentPointer content, int dimension) => new(
-        string.Create(CultureInfo.InvariantCulture, $"{From}{Repair}:{content.Sha256}:{dimension}"), Repair, null, 0, 0, content, dimension);
-
-    public static WorkItem Parse(TableRow row) => new(
-        row.Key,
-        row.Text("Kind")!,
-        row.Text("Object"),
-        row.Whole("FirstVersion") ?? 0,
-        row.Whole("Version") ?? 0,
-        row.Text("Sha256") is { } sha256
-            ? new ContentPointer(sha256, row.Whole("Size")!.Value, ObjectRows.ParseDimensions(row.Text("Dimensions")), row.Text("Blob"))
-            : null,
-        (int)(row.Whole("Dimension") ?? 0),
+    public static Repair Parse(TableRow row) => new(
+        new ContentPointer(row.Text("Sha256")!, row.Whole("Size")!.Value, ObjectRows.ParseDimensions(row.Text("Dimensions")), row.Text("Blob")),
+        (int)row.Whole("Dimension")!.Value,
         row.ETag!);
 
-    public TableRow ToRow(string tenant) => new TableRow(tenant, Key)
-        .Set("Kind", Kind)
-        .Set("Object", ObjectId)
-        .Set("FirstVersion", FirstVersion)
-        .Set("Version", Version)
-        .Set("Sha256", Content?.Sha256)
-        .Set("Size", Content?.SizeBytes)
-        .Set("Dimensions", Content is null ? null : ObjectRows.Format(Content.Dimensions))
-        .Set("Blob", Content?.Blob)
-        .Set("Dimension", (long)Dimension);
+    /// <summary>Puts it on record; for the transaction of the version that has the content.</summary>
+    public TableAction Plan(string tenant) => TableAction.Upsert(new TableRow(tenant, Key)
+        .Set("Sha256", Content.Sha256)
+        .Set("Size", Content.SizeBytes)
+        .Set("Dimensions", ObjectRows.Format(Content.Dimensions))
+        .Set("Blob", Content.Blob)
+        .Set("Dimension", (long)Dimension));
+
+    /// <summary>Takes it off the record, unless it was put there anew since it was read.</summary>
+    public TableAction Remove(string tenant) => TableAction.Delete(tenant, Key, RowETag!);
 }
 
 /// <summary>
@@ -88,11 +63,16 @@ public sealed class WorkStore(StorageAccounts storage, TimeProvider time)
         }
     }
 
-    /// <summary>A tenant's work, up to a thousand items. One storage request.</summary>
-    public async Task<IReadOnlyList<WorkItem>> ItemsAsync(string tenant, CancellationToken cancellationToken) =>
-        [.. (await _tables.FirstAsync(ObjectRows.Table, new TableQuery(tenant, WorkItem.From, WorkItem.Before), cancellationToken)).Select(WorkItem.Parse)];
+    /// <summary>A page of a tenant's missing copies. One storage request.</summary>
+    public async Task<(IReadOnlyList<Repair> Repairs, string? Continuation)> RepairsAsync(
+        string tenant, string? continuation, CancellationToken cancellationToken)
+    {
+        var page = await _tables.QueryAsync(
+            ObjectRows.Table, new TableQuery(tenant, Repair.From, Repair.Before, Continuation: continuation), cancellationToken);
+        return ([.. page.Rows.Select(Repair.Parse)], page.Continuation);
+    }
 
-    /// <summary>Takes a finished item off the record, unless it was put there anew since.</summary>
-    public Task RemoveAsync(string tenant, WorkItem item, CancellationToken cancellationToken) =>
-        _tables.WriteAsync(ObjectRows.Table, [TableAction.Delete(tenant, item.Key, item.RowETag)], cancellationToken);
+    /// <summary>Takes a repaired copy off the record, unless it was put there anew since.</summary>
+    public Task RemoveAsync(string tenant, Repair repair, CancellationToken cancellationToken) =>
+        _tables.WriteAsync(ObjectRows.Table, [repair.Remove(tenant)], cancellationToken);
 }

@@ -16,6 +16,9 @@ public sealed class StorageAccounts(StorageAccount main, IReadOnlyDictionary<int
 
     public StorageAccount Main { get; } = main;
 
+    /// <summary>Every account once, the main one first.</summary>
+    public IReadOnlyList<StorageAccount> All { get; } = [.. dimensions.Values.Prepend(main).Distinct()];
+
     /// <summary>The account that holds a dimension's content.</summary>
     public StorageAccount ForDimension(int dimension) => dimensions.GetValueOrDefault(dimension, Main);
 

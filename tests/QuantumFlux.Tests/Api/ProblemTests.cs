@@ -169,7 +169,9 @@ public sealed class ProblemTests
             var first = request.IndexOf("\r\n", StringComparison.Ordinal) + 2;
             var plain = await RawHttp.SendAsync(app.Address, request);
             var wished = await RawHttp.SendAsync(app.Address, request.Insert(first, $"Accept: {Type}\r\n"));
-            if (plain.Status < 400 || wished.Status < 400)
+
+            // A repeated request with an Idempotency-Key gets the first answer to the byte, however it was rendered.
+            if (plain.Status < 400 || wished.Status < 400 || wished.Header("idempotent-replayed") is not null)
             {
                 return null;
             }

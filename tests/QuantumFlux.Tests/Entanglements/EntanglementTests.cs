@@ -132,7 +132,7 @@ public sealed partial class EntanglementTests
     [Fact]
     public async Task AnObjectHasALimitOfEntanglements()
     {
-        await using var app = await TestApp.StartAsync(storage: World(), settings: TestApp.Unlimited);
+        await using var app = await TestApp.StartAsync(new ManualTime(), World(), TestApp.Unlimited);
         var client = await app.TenantAsync("test");
         for (var i = 0; i < 847; i++)
         {
@@ -260,7 +260,9 @@ public sealed partial class EntanglementTests
     [Fact]
     public async Task AnUnverifiedWeakPairStaysPendingAndCarriesNothing()
     {
-        var client = await (await TestApp.SharedAsync).TenantAsync();
+        // The clock stands still, and with it the timer that would collapse it.
+        await using var app = await TestApp.StartAsync(new ManualTime());
+        var client = await app.TenantAsync();
         await client.PutObjectAsync("a", "1");
         await client.PutObjectAsync("b", "2");
 
@@ -318,11 +320,15 @@ public sealed partial class EntanglementTests
     [Fact]
     public async Task AListIsFilteredSortedAndPaged()
     {
-        var client = await (await TestApp.SharedAsync).TenantAsync("test");
+        // The clock moves too little for the timer that would collapse the weak one.
+        var time = new ManualTime();
+        await using var app = await TestApp.StartAsync(time);
+        var client = await app.TenantAsync("test");
         double[] strengths = [0.5, 0.9, 0.7, 0.6, 0.8];
         foreach (var (strength, index) in strengths.Select((strength, index) => (strength, index)))
         {
             (await client.EntangleAsync($"a{index}", $"b{index}", strength: strength)).Expect(HttpStatusCode.OK);
+            time.Advance(TimeSpan.FromMilliseconds(1));
         }
 
         (await client.EntangleAsync("weak", "weaker", new { quantum_verify = false }, strength: 0.2)).Expect(HttpStatusCode.OK);

@@ -144,7 +144,7 @@ public sealed partial class RateLimitHeaderTests
         var first = (await client.GetAsync($"{Keys}?limit=1")).Json;
         var second = (await client.GetAsync($"{Keys}?limit=1&starting_after={first.GetProperty("keys")[0].GetProperty("key_id")}")).Json;
 
-        Assert.Equal("2026-03-01T12:07:00.000Z", first.GetProperty("keys")[0].GetProperty("last_used_at").GetString());
+        Assert.Equal("2026-03-01T12:07:01.000Z", first.GetProperty("keys")[0].GetProperty("last_used_at").GetString());
         Assert.True(first.GetProperty("has_more").GetBoolean());
         Assert.Equal(idle, second.GetProperty("keys")[0].GetProperty("key_id").GetString());
         Assert.Null(second.GetProperty("keys")[0].GetProperty("last_used_at").GetString());

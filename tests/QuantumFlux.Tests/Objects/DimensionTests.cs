@@ -1,7 +1,4 @@
 using System.Net;
-using QuantumFlux.Keys;
-using QuantumFlux.Storage;
-using QuantumFlux.Tests.Storage;
 
 namespace QuantumFlux.Tests.Objects;
 
@@ -16,7 +13,7 @@ public sealed class DimensionTests
     [InlineData(Large)]
     public async Task AReadGoesOnToTheNextDimension(int size)
     {
-        var world = new World();
+        var world = new MemoryWorld();
         await using var writer = await world.StartAsync();
         await using var reader = await world.StartAsync();
         var client = await writer.TenantAsync();
@@ -35,7 +32,7 @@ public sealed class DimensionTests
     [InlineData(Large)]
     public async Task WithoutAnyDimensionTheAnswerNamesThePathway(int size)
     {
-        var world = new World();
+        var world = new MemoryWorld();
         await using var writer = await world.StartAsync();
         await using var reader = await world.StartAsync();
         var client = await writer.TenantAsync();
@@ -60,7 +57,7 @@ public sealed class DimensionTests
     [InlineData(Large)]
     public async Task MaintenanceBringsBackACopyThatAWriteMissed(int size)
     {
-        var world = new World();
+        var world = new MemoryWorld();
         await using var writer = await world.StartAsync();
         await using var reader = await world.StartAsync();
         var client = await writer.TenantAsync();
@@ -78,9 +75,33 @@ public sealed class DimensionTests
     }
 
     [Fact]
+    public async Task ADimensionThatIsDownIsTriedOnceARunAndKeepsNoOtherWaiting()
+    {
+        var world = new MemoryWorld(new ManualTime());
+        await using var app = await world.StartAsync();
+        var client = await app.TenantAsync();
+        await client.EntangledAsync("a", "b", pathway: [1, 2, 5]);
+        world.Down.UnionWith([2, 5]);
+        for (var version = 0; version < 20; version++)
+        {
+            (await client.PutObjectAsync("a", Content(Small + version))).Expect(HttpStatusCode.OK);
+        }
+
+        world.Down.Remove(5);
+        world.Failures = 0;
+        await MemoryWorld.FireAsync(app, "ObjectMaintenance");
+        var failures = world.Failures;
+        world.Down.Clear();
+
+        Assert.Equal(1, failures);
+        Assert.Equal(20, (await world.KeysAsync(client.Tenant(), "j:")).Count);
+        Assert.Equal(21, (await world.KeysAsync(client.Tenant(), "c:")).Count(key => key.EndsWith(":5", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public async Task AFailingDimensionLowersTheStabilityThatIsTold()
     {
-        var world = new World();
+        var world = new MemoryWorld();
         await using var app = await world.StartAsync();
         var client = await app.TenantAsync();
         var id = await client.EntangledAsync("a", "b", pathway: [1, 2]);
@@ -96,7 +117,7 @@ public sealed class DimensionTests
     [Fact]
     public async Task AnEntanglementBringsOldContentToItsPathway()
     {
-        var world = new World();
+        var world = new MemoryWorld();
         await using var writer = await world.StartAsync();
         await using var reader = await world.StartAsync();
         var client = await writer.TenantAsync();
@@ -115,7 +136,7 @@ public sealed class DimensionTests
     [Fact]
     public async Task StorageThatDoesNotAnswerIsUnavailableAndCounted()
     {
-        var world = new World();
+        var world = new MemoryWorld();
         await using var app = await world.StartAsync();
         var client = await app.TenantAsync();
         var id = await client.EntangledAsync("a", "b");
@@ -137,7 +158,7 @@ public sealed class DimensionTests
     [Fact]
     public async Task APairThatKeepsFailingLosesItsCoherence()
     {
-        var world = new World();
+        var world = new MemoryWorld(new ManualTime());
         await using var app = await world.StartAsync();
         var client = await app.TenantAsync();
         await client.PutObjectAsync("a", "1");
@@ -163,7 +184,7 @@ public sealed class DimensionTests
     [Fact]
     public async Task MorePartnersThanOneTransactionHoldsFollowAndArePendingUntilThen()
     {
-        var world = new World();
+        var world = new MemoryWorld(new ManualTime());
         await using var app = await world.StartAsync();
         var client = await app.TenantAsync("test");
         for (var i = 0; i < 70; i++)
@@ -193,7 +214,7 @@ public sealed class DimensionTests
     [Fact]
     public async Task EqualContentIsKeptOnceAndWhereItIsSound()
     {
-        var world = new World();
+        var world = new MemoryWorld();
         await using var app = await world.StartAsync();
         var client = await app.TenantAsync();
         var content = Content(Large);
@@ -214,45 +235,5 @@ public sealed class DimensionTests
         var content = new byte[size];
         new Random(size).NextBytes(content);
         return content;
-    }
-
-    private sealed class World
-    {
-        private readonly string _opener = ApiKey.NewSecret(KeyEnvironment.Live);
-        private readonly StorageAccounts _storage;
-
-        public World()
-        {
-            var main = new StorageAccount(
-                new MemoryTables(TimeProvider.System, (operation, moment) => ValueTask.FromResult(MainFault(operation, moment))),
-                new MemoryBlobs(TimeProvider.System, (_, _) => ValueTask.FromResult(Fault(1))));
-            _storage = new StorageAccounts(main, new Dictionary<int, StorageAccount> { [2] = Open(2), [5] = Open(5) });
-        }
-
-        /// <summary>The dimensions that do not answer; of dimension 1, which lies in the main account, only the blobs.</summary>
-        public HashSet<int> Down { get; } = [];
-
-        public bool IsWriteDown { get; set; }
-
-        /// <summary>How many more table writes the main account takes; null means any number.</summary>
-        public int? WritesLeft { get; set; }
-
-        public Task<TestApp> StartAsync() => TestApp.StartAsync(storage: _storage, adminKey: _opener);
-
-        private StorageAccount Open(int dimension) => new(
-            new MemoryTables(TimeProvider.System, (_, _) => ValueTask.FromResult(Fault(dimension))),
-            new MemoryBlobs(TimeProvider.System, (_, _) => ValueTask.FromResult(Fault(dimension))));
-
-        private MemoryFault Fault(int dimension) => Down.Contains(dimension) ? MemoryFault.GiveUp : MemoryFault.None;
-
-        private MemoryFault MainFault(string operation, MemoryMoment moment)
-        {
-            if (operation != "Tables.Write" || moment != MemoryMoment.Before)
-            {
-                return MemoryFault.None;
-            }
-
-            return IsWriteDown || (WritesLeft is not null && --WritesLeft < 0) ? MemoryFault.GiveUp : MemoryFault.None;
-        }
     }
 }

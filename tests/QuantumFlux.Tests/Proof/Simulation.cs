@@ -1,13 +1,9 @@
 using System.Security.Cryptography;
 using System.Text;
-using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.DependencyInjection.Extensions;
 using QuantumFlux.Api;
 using QuantumFlux.Entanglements;
 using QuantumFlux.Objects;
 using QuantumFlux.Storage;
-using QuantumFlux.Tests.Storage;
 
 namespace QuantumFlux.Tests.Proof;
 
@@ -35,26 +31,17 @@ public enum Shape
 public sealed class Simulation
 {
     private const string Tenant = "acc_simulation-live";
-    private const int OwnAccountDimension = 7;
-
-    private static readonly AsyncLocal<Instance?> _serving = new();
 
     private readonly Random _random;
     private readonly SimulationContext _context;
-    private readonly SimulatedTime _time = new();
-    private readonly StorageAccounts _storage;
+    private readonly SimulatedCluster _cluster;
     private readonly Shape _shape;
     private readonly int _entanglementsMax;
     private readonly List<string> _ids = [];
-    private readonly List<Instance> _instances = [];
     private readonly List<Write> _writes = [];
     private readonly List<Bond> _bonds = [];
     private readonly List<Removal> _removals = [];
     private readonly bool _hasExpiries;
-    private readonly double _faultRatio;
-    private readonly double _crashRatio;
-    private bool _isTroubled;
-    private int _now;
     private int _made;
 
     public Simulation(int seed, Shape shape)
@@ -63,63 +50,29 @@ public sealed class Simulation
         _shape = shape;
         _entanglementsMax = shape == Shape.Few && seed % 2 == 0 ? 3 : 847;
         _context = new SimulationContext(_random);
-        _storage = new StorageAccounts(OpenAccount(), new Dictionary<int, StorageAccount> { [OwnAccountDimension] = OpenAccount() });
         _hasExpiries = _random.Next(2) == 0;
-        _faultRatio = _random.Next(3) * 0.01;
-        _crashRatio = _random.Next(4) * (shape == Shape.Few ? 0.003 : 0.0005);
+        _cluster = new SimulatedCluster(_random, _random.Next(3) * 0.01, _random.Next(4) * (shape == Shape.Few ? 0.003 : 0.0005));
+        _cluster.Limits.EntanglementsMax = _entanglementsMax;
     }
 
     /// <summary>How many writes were acknowledged.</summary>
     public int Acknowledged => _writes.Count(write => write.Version is not null);
 
+    private int Now => _cluster.Now;
+
     public void Run(int clients, int operations) => _context.Run(async () =>
     {
         await BuildAsync();
-        _isTroubled = true;
-        await Task.WhenAll(Enumerable.Range(0, clients).Select(_ => ClientAsync(operations)));
-        _isTroubled = false;
+        _cluster.IsTroubled = true;
+        await Task.WhenAll(Enumerable.Range(0, clients).Select(_ => _cluster.ClientAsync(operations, ActAsync)));
+        _cluster.IsTroubled = false;
         await HealAsync();
         await VerifyAsync();
     });
 
-    private StorageAccount OpenAccount() => new(new MemoryTables(_time, NetworkAsync), new MemoryBlobs(_time, NetworkAsync));
-
-    private async ValueTask<MemoryFault> NetworkAsync(string operation, MemoryMoment moment)
-    {
-        if (_serving.Value is not { } instance)
-        {
-            return MemoryFault.None;
-        }
-
-        await instance.LiveAsync();
-        await Task.Yield();
-        await instance.LiveAsync();
-        _now++;
-        if (!_isTroubled)
-        {
-            return MemoryFault.None;
-        }
-
-        // Sometimes the clock stands still between two requests.
-        _time.Advance(TimeSpan.FromMicroseconds(_random.Next(4) == 0 ? 0 : _random.Next(400)));
-        var luck = _random.NextDouble();
-        if (luck < _crashRatio)
-        {
-            instance.Crash();
-            await instance.LiveAsync();
-        }
-
-        luck = _random.NextDouble();
-        return luck < _faultRatio / 2 ? MemoryFault.GiveUp : luck < _faultRatio ? MemoryFault.Lost : MemoryFault.None;
-    }
-
     private async Task BuildAsync()
     {
-        for (var index = 0; index < 3; index++)
-        {
-            _instances.Add(NewInstance());
-        }
-
+        _cluster.Start(3);
         switch (_shape)
         {
             case Shape.Few:
@@ -149,7 +102,7 @@ public sealed class Simulation
         {
             for (var time = 0; time < times; time++)
             {
-                await ServeAsync(_instances[0], instance => WriteAsync(instance, id, isLarge: false));
+                await SimulatedCluster.ServeAsync(_cluster[0], instance => WriteAsync(instance, id, isLarge: false));
             }
         }
 
@@ -159,43 +112,12 @@ public sealed class Simulation
         {
             foreach (var (source, target) in links)
             {
-                await ServeAsync(_instances[0], instance => EntangleAsync(instance, _ids[source], _ids[target], true, false));
+                await SimulatedCluster.ServeAsync(_cluster[0], instance => EntangleAsync(instance, _ids[source], _ids[target], true, false));
             }
         }
     }
 
-    private async Task ClientAsync(int operations)
-    {
-        for (var operation = 0; operation < operations; operation++)
-        {
-            var index = _random.Next(_instances.Count);
-            var instance = _instances[index];
-            var request = ServeAsync(instance, ActAsync);
-            if (await Task.WhenAny(request, instance.Crashed) == request)
-            {
-                await request;
-            }
-            else if (_instances[index] == instance)
-            {
-                _instances[index] = NewInstance();
-            }
-        }
-    }
-
-    private static async Task ServeAsync(Instance instance, Func<Instance, Task> act)
-    {
-        _serving.Value = instance;
-        try
-        {
-            await act(instance);
-        }
-        catch (Exception exception) when (exception is StorageException or ApiException { Status: 409 or 429 or 503 })
-        {
-            // What a client would see as an answer. Anything else is a bug and ends the simulation.
-        }
-    }
-
-    private Task ActAsync(Instance instance) => _random.Next(100) switch
+    private Task ActAsync(SimulatedInstance instance) => _random.Next(100) switch
     {
         < 45 => WriteAsync(instance, Pick(), isLarge: false),
         < 50 => WriteAsync(instance, Pick(), isLarge: true),
@@ -207,10 +129,10 @@ public sealed class Simulation
 
     private string Pick() => _ids[_random.Next(4) == 0 ? 0 : _random.Next(_ids.Count)];
 
-    private async Task WriteAsync(Instance instance, string id, bool isLarge)
+    private async Task WriteAsync(SimulatedInstance instance, string id, bool isLarge)
     {
         var bytes = Encoding.UTF8.GetBytes($"{id} {++_made}");
-        var write = new Write(id, Convert.ToHexStringLower(SHA256.HashData(bytes)), _now);
+        var write = new Write(id, Convert.ToHexStringLower(SHA256.HashData(bytes)), Now);
         _writes.Add(write);
         var content = new NewContent("text/plain", bytes, null, []);
         if (isLarge)
@@ -225,10 +147,10 @@ public sealed class Simulation
         var changed = await instance.Get<ObjectWriter>().ChangeAsync(Tenant, new Change(id, _ => { }, content), CancellationToken.None);
         write.Version = changed.Version.Version;
         write.SyncedTo = changed.SyncedTo;
-        write.EndedAt = _now;
+        write.EndedAt = Now;
     }
 
-    private async Task EntangleAsync(Instance instance, string source, string target, bool isBidirectional, bool isTemporal)
+    private async Task EntangleAsync(SimulatedInstance instance, string source, string target, bool isBidirectional, bool isTemporal)
     {
         if (source == target)
         {
@@ -243,11 +165,11 @@ public sealed class Simulation
             KeyId = _shape == Shape.TwoHubs ? null : made.KeyId,
             ExpiresAt = isTemporal ? now + TimeSpan.FromMilliseconds(_random.Next(1, 60)) : null,
         };
-        var bond = new Bond(pair, _now);
+        var bond = new Bond(pair, Now);
         _bonds.Add(bond);
         var changed = await instance.Get<ObjectWriter>().ChangeAsync(Tenant, new Change(source, Check, Added: pair), CancellationToken.None);
         bond.Version = changed.Version.Version;
-        bond.EndedAt = _now;
+        bond.EndedAt = Now;
 
         void Check(ObjectGraph graph)
         {
@@ -259,7 +181,7 @@ public sealed class Simulation
         }
     }
 
-    private async Task DissolveAsync(Instance instance, bool isGraceful)
+    private async Task DissolveAsync(SimulatedInstance instance, bool isGraceful)
     {
         if (_bonds.Count == 0)
         {
@@ -267,7 +189,7 @@ public sealed class Simulation
         }
 
         var bond = _bonds[_random.Next(_bonds.Count)];
-        bond.DissolveStartedAt = Math.Min(bond.DissolveStartedAt, _now);
+        bond.DissolveStartedAt = Math.Min(bond.DissolveStartedAt, Now);
         var objects = instance.Get<ObjectStore>();
         if (isGraceful)
         {
@@ -281,34 +203,30 @@ public sealed class Simulation
         var ended = await instance.Get<ObjectWriter>().UnlinkAsync(
             Tenant,
             bond.Pair.Id,
-            (pair, _, _) => Task.FromResult<(Pair, IReadOnlyList<TableAction>)>(
+            (pair, _, _) => Task.FromResult<(Pair, IReadOnlyList<TableAction>)?>(
                 (pair with { Status = PairStatus.Dissolved, Dissolution = new Dissolution(now, null) }, [])),
             CancellationToken.None);
-        bond.DissolvedAt = ended is null ? bond.DissolvedAt : _now;
+        bond.DissolvedAt = ended is null ? bond.DissolvedAt : Now;
     }
 
-    private async Task DeleteAsync(Instance instance, string id)
+    private async Task DeleteAsync(SimulatedInstance instance, string id)
     {
-        var removal = new Removal(id, _now);
-        var checks = 0;
+        var removal = new Removal(id, Now);
         _removals.Add(removal);
         try
         {
             await instance.Get<ObjectStore>().DeleteAsync(
                 Tenant, id, Check, () => Task.FromResult<IReadOnlyList<TableAction>>([]), CancellationToken.None);
-            removal.EndedAt = _now;
+            removal.EndedAt = Now;
         }
-        catch (ApiException) when (checks == 1)
+        catch (ApiException)
         {
-            // Refused before anything was tried. Later it may have taken: a transaction of removals leaves nothing by which it could be recognised when
-            // its answer was lost and the object has been written again since.
             _removals.Remove(removal);
             throw;
         }
 
         void Check(ObjectHead head)
         {
-            checks++;
             if (head.Links.Any(link => !link.IsExpired(instance.Time.GetUtcNow())))
             {
                 throw ApiException.QuantumConflict("entangled", new Dictionary<string, object?>());
@@ -319,23 +237,26 @@ public sealed class Simulation
     // Every request has ended or its instance has. What is left to do is on record, and one sound instance does it.
     private async Task HealAsync()
     {
-        foreach (var instance in _instances)
-        {
-            instance.Crash();
-        }
-
+        _cluster.Start(0);
         for (var run = 0; run < 3; run++)
         {
-            _time.Advance(TimeSpan.FromMinutes(11));
-            await ServeAsync(NewInstance(), instance => instance.Get<ObjectMaintenance>().RunAsync(CancellationToken.None));
+            _cluster.Time.Advance(TimeSpan.FromMinutes(11));
+            await SimulatedCluster.ServeAsync(_cluster.Open(), async instance =>
+            {
+                await instance.Get<Decoherence>().RunAsync(CancellationToken.None);
+                await instance.Get<ObjectMaintenance>().RunAsync(CancellationToken.None);
+            });
         }
+
+        _cluster.Time.Advance(CleanUpStore.Grace + CleanUpStore.Leeway);
+        await SimulatedCluster.ServeAsync(_cluster.Open(), instance => instance.Get<CleanUp>().RunAsync(CancellationToken.None));
     }
 
     private async Task VerifyAsync()
     {
-        var sound = NewInstance();
-        var now = _time.GetUtcNow() + TimeSpan.FromMinutes(1);
-        var rows = await RowsAsync(ObjectRows.Table, Tenant);
+        var sound = _cluster.Open();
+        var now = _cluster.Time.GetUtcNow() + TimeSpan.FromMinutes(1);
+        var rows = await _cluster.RowsAsync(ObjectRows.Table, Tenant);
         var heads = rows.Where(row => row.Key.StartsWith("h:", StringComparison.Ordinal)).Select(ObjectRows.ParseHead).ToDictionary(head => head.Id);
         var history = heads.Keys.ToDictionary(id => id, id => rows
             .Where(row => row.Key.StartsWith(ObjectRows.VersionsFrom(id), StringComparison.Ordinal))
@@ -344,8 +265,8 @@ public sealed class Simulation
         var (pairs, underWay) = await sound.Get<ObjectStore>().ListPairsAsync(Tenant, CancellationToken.None);
 
         Assert.True(underWay.Count == 0, $"{underWay.Count} writes are still under way");
-        Assert.DoesNotContain(rows, row => row.Key.StartsWith(WorkItem.From, StringComparison.Ordinal));
-        Assert.Empty(await RowsAsync("work", "objects"));
+        Assert.DoesNotContain(rows, row => row.Key.StartsWith(Repair.From, StringComparison.Ordinal));
+        Assert.Empty(await _cluster.RowsAsync("work", "objects"));
         Assert.All(rows.Where(row => row.Key.StartsWith("v:", StringComparison.Ordinal)), row => Assert.True(history.ContainsKey(row.Key.Split(':')[1]), $"{row.Key} belongs to no object"));
 
         VerifyLinks(heads, pairs, now);
@@ -491,7 +412,7 @@ public sealed class Simulation
         return reached;
     }
 
-    private async Task VerifyContentAsync(Instance sound, ObjectVersion version)
+    private async Task VerifyContentAsync(SimulatedInstance sound, ObjectVersion version)
     {
         using var read = new MemoryStream();
         await sound.Get<ContentStore>().CopyAsync(Tenant, version.Content, 0, version.Content.SizeBytes, read, CancellationToken.None);
@@ -500,55 +421,12 @@ public sealed class Simulation
             $"{version} does not read back");
         foreach (var dimension in version.Content.Dimensions)
         {
-            var account = _storage.ForDimension(dimension);
+            var account = _cluster.Storage.ForDimension(dimension);
             var isThere = version.Content.Blob is { } blob
                 ? await account.Blobs.GetPropertiesAsync(Dimensions.Container(dimension), blob, CancellationToken.None) is not null
                 : await account.Tables.GetAsync(ObjectRows.Table, Tenant, ObjectRows.ContentKey(version.Content.Sha256, dimension), null, CancellationToken.None) is not null;
             Assert.True(isThere, $"dimension {dimension} does not hold {version}");
         }
-    }
-
-    private async Task<List<TableRow>> RowsAsync(string table, string partition)
-    {
-        var rows = new List<TableRow>();
-        string? continuation = null;
-        do
-        {
-            var page = await _storage.Main.Tables.QueryAsync(table, new TableQuery(partition, "", null, Continuation: continuation), CancellationToken.None);
-            rows.AddRange(page.Rows);
-            continuation = page.Continuation;
-        }
-        while (continuation is not null);
-
-        return rows;
-    }
-
-    private Instance NewInstance()
-    {
-        var time = _time.Skewed(TimeSpan.FromMilliseconds(_random.Next(2) * _random.Next(-2000, 2000)));
-        var configuration = new ConfigurationBuilder()
-            .AddInMemoryCollection(new Dictionary<string, string?> { ["QuantumFlux:RateLimits:EntanglementsMax"] = $"{_entanglementsMax}" })
-            .Build();
-        var services = new ServiceCollection().AddLogging().AddSingleton<IConfiguration>(configuration).AddSingleton(_storage).AddQuantumFlux(configuration);
-        services.Replace(ServiceDescriptor.Singleton(time));
-        return new Instance(services.BuildServiceProvider(), time);
-    }
-
-    private sealed class Instance(IServiceProvider services, TimeProvider time)
-    {
-        private readonly TaskCompletionSource _crashed = new();
-
-        public TimeProvider Time { get; } = time;
-
-        public Task Crashed => _crashed.Task;
-
-        public T Get<T>()
-            where T : notnull => services.GetRequiredService<T>();
-
-        public void Crash() => _crashed.TrySetResult();
-
-        /// <summary>Never returns once the instance has ended, so that whatever it was doing stops there.</summary>
-        public Task LiveAsync() => _crashed.Task.IsCompleted ? new TaskCompletionSource().Task : Task.CompletedTask;
     }
 
     private sealed record Write(string ObjectId, string Sha256, int StartedAt)
