@@ -12,11 +12,18 @@ public sealed class Telemetry
     private static readonly ActivitySource _source = new(Name);
 
     private readonly Histogram<double> _duration;
+    private readonly Counter<long> _maintenanceItems;
+    private readonly Histogram<double> _maintenanceDuration;
 
     public Telemetry(IMeterFactory meters)
     {
-        _duration = meters.Create(Name).CreateHistogram<double>(
+        var meter = meters.Create(Name);
+        _duration = meter.CreateHistogram<double>(
             "quantumflux.request.duration", "s", "How long a request took, by method, route, status and error code.");
+        _maintenanceItems = meter.CreateCounter<long>(
+            "quantumflux.maintenance.items", "{item}", "What timers did, by timer and outcome.");
+        _maintenanceDuration = meter.CreateHistogram<double>(
+            "quantumflux.maintenance.duration", "s", "How long a run of a timer took, by timer.");
     }
 
     /// <summary>Starts the span of a request; null when nobody listens.</summary>
@@ -46,4 +53,20 @@ public sealed class Telemetry
                 new("error.type", code));
         }
     }
+
+    /// <summary>Counts what a timer did.</summary>
+    /// <param name="timer">The timer, such as <c>decoherence</c>.</param>
+    /// <param name="outcome">What became of the items, such as <c>collapsed</c>; <c>failed</c> for those that are tried again next time.</param>
+    /// <param name="count">How many items; none is not counted.</param>
+    public void MaintenanceDone(string timer, string outcome, int count)
+    {
+        if (count > 0)
+        {
+            _maintenanceItems.Add(count, new("timer", timer), new("outcome", outcome));
+        }
+    }
+
+    /// <summary>Notes how long a run of a timer took.</summary>
+    public void MaintenanceRan(string timer, TimeSpan duration) =>
+        _maintenanceDuration.Record(duration.TotalSeconds, new KeyValuePair<string, object?>("timer", timer));
 }
