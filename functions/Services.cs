@@ -1,5 +1,6 @@
 using System.Reflection;
 using Microsoft.Azure.Functions.Worker;
+using QuantumFlux.Anchors;
 using QuantumFlux.Api;
 using QuantumFlux.Entanglements;
 using QuantumFlux.Keys;
@@ -40,6 +41,8 @@ public static class Services
         services.AddSingleton<UploadStore>();
         services.AddSingleton<ObjectMaintenance>();
         services.AddSingleton<BackupStore>();
+        services.AddSingleton<AnchorStore>();
+        services.AddSingleton<AnchorMaintenance>();
 
         var functions = Assembly.GetExecutingAssembly().GetExportedTypes()
             .Where(type => type.GetMethods().Any(method => method.IsDefined(typeof(FunctionAttribute), inherit: false)))

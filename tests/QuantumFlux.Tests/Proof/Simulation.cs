@@ -301,13 +301,15 @@ public sealed class Simulation
             throw;
         }
 
-        void Check(ObjectHead head)
+        Task Check(ObjectHead head)
         {
             checks++;
             if (head.Links.Any(link => !link.IsExpired(instance.Time.GetUtcNow())))
             {
                 throw ApiException.QuantumConflict("entangled", new Dictionary<string, object?>());
             }
+
+            return Task.CompletedTask;
         }
     }
 
