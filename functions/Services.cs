@@ -1,5 +1,6 @@
 using System.Reflection;
 using Microsoft.Azure.Functions.Worker;
+using QuantumFlux.Anchors;
 using QuantumFlux.Api;
 using QuantumFlux.Cache;
 using QuantumFlux.Entanglements;
@@ -57,6 +58,8 @@ public static class Services
         services.AddSingleton<CleanUp>();
         services.AddSingleton<BackupStore>();
         services.AddSingleton<Decoherence>();
+        services.AddSingleton<AnchorStore>();
+        services.AddSingleton<AnchorMaintenance>();
 
         services.AddSingleton<CacheSeal>();
         services.AddSingleton<CacheContent>();

@@ -83,11 +83,15 @@ public sealed class ApiException(int status, string code, string message, IReadO
         $"The API key lacks the scope {scope}",
         new Dictionary<string, object?> { ["required_scope"] = scope });
 
-    public static ApiException DimensionalRoutingDenied(string tier, IReadOnlyList<int> allowed) => new(
+    /// <summary>403: the tier may use only the default pathway.</summary>
+    /// <param name="tier">The tier.</param>
+    /// <param name="parameter">The parameter that asks for more.</param>
+    /// <param name="expected">What it must be instead.</param>
+    public static ApiException DimensionalRoutingDenied(string tier, string parameter, string expected) => new(
         StatusCodes.Status403Forbidden,
         "DIMENSIONAL_ROUTING_DENIED",
         $"The {tier} tier may use only the default dimensional pathway",
-        new Dictionary<string, object?> { ["dimensional_pathway"] = $"must be [{string.Join(", ", allowed)}] or absent", ["tier"] = tier });
+        new Dictionary<string, object?> { [parameter] = expected, ["tier"] = tier });
 
     /// <summary>404: also for what belongs to another tenant.</summary>
     public static ApiException NotFound(string parameter, string kind) => new(

@@ -129,8 +129,35 @@ public sealed class JsonBody
     }
 
     /// <summary>One of a few words; absent gives the default.</summary>
-    public string Choice(string name, string absent, params string[] choices) =>
-        OptionalText(name, text => choices.Contains(text, StringComparer.Ordinal) ? null : $"must be one of: {string.Join(", ", choices)}") ?? absent;
+    public string Choice(string name, string absent, params string[] choices) => OptionalText(name, Among(choices)) ?? absent;
+
+    /// <summary>One of a few words, which must be there; empty when it is at fault.</summary>
+    public string RequiredChoice(string name, params string[] choices) => RequiredText(name, Among(choices));
+
+    /// <summary>A moment in ISO 8601 with a zone, which must be there; the default when it is at fault.</summary>
+    public DateTimeOffset RequiredMoment(string name)
+    {
+        DateTimeOffset moment = default;
+        RequiredText(name, text => Moments.TryParse(text, out moment) ? null : Moments.Expected);
+        return moment;
+    }
+
+    /// <summary>A whole number in a range, ends included; null when it is absent or at fault.</summary>
+    public long? Whole(string name, long from, long to)
+    {
+        if (!TryGet(name, out var value))
+        {
+            return null;
+        }
+
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var number) && number >= from && number <= to)
+        {
+            return number;
+        }
+
+        _ = Fault<string>(name, string.Create(CultureInfo.InvariantCulture, $"must be a whole number from {from} to {to}"));
+        return null;
+    }
 
     /// <summary>A number that must be there and lie in a range, ends included; NaN when it is at fault.</summary>
     public double RequiredNumber(string name, double from, double to)
@@ -278,6 +305,9 @@ public sealed class JsonBody
         NoteUnknown();
         _faults.ThrowIfAny();
     }
+
+    private static Func<string, string?> Among(string[] choices) =>
+        text => choices.Contains(text, StringComparer.Ordinal) ? null : $"must be one of: {string.Join(", ", choices)}";
 
     private static async Task<ReadOnlyMemory<byte>> ReadBytesAsync(HttpRequest request, int bytesMax, CancellationToken cancellationToken)
     {

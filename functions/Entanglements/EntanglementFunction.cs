@@ -48,7 +48,8 @@ public sealed class EntanglementFunction(
         QuantumSignature.Check(request, null);
         if (caller.Key.Tier == Tier.Free && !create.Pathway.SequenceEqual(Dimensions.DefaultPathway))
         {
-            throw ApiException.DimensionalRoutingDenied("free", Dimensions.DefaultPathway);
+            throw ApiException.DimensionalRoutingDenied(
+                "free", "dimensional_pathway", $"must be [{string.Join(", ", Dimensions.DefaultPathway)}] or absent");
         }
 
         var now = time.GetUtcNow();

@@ -9,7 +9,8 @@ namespace QuantumFlux.Objects;
 /// <c>h:ID</c> heads, <c>v:ID:VERSION</c> versions (newest first), <c>c:SHA256:DIMENSION</c> content of row size, <c>c:SHA256:0</c> which blob holds
 /// larger content, <c>e:ID</c> pairs, <c>ej:VERSION</c> writes under way, <c>d:ID</c> dissolved pairs, <c>n:KEYID</c> how many pairs an API key
 /// has, <c>b:ID:NUMBER</c> what a backup holds, <c>u:ID</c> upload sessions, <c>i:HASH</c> and <c>it:HOUR:HASH</c> claims of Idempotency-Keys,
-/// <c>j:…</c> copies to repair, <c>t:KIND:MOMENT:ID</c> what falls due.
+/// <c>j:…</c> copies to repair, <c>a:ID</c> anchors, <c>ad:TIME</c> when they fall due, <c>al:OBJECT:ANCHOR</c> the versions that they lock,
+/// <c>t:KIND:MOMENT:ID</c> what else falls due.
 /// </summary>
 /// <remarks>
 /// Pairs and writes under way lie side by side, so that one range query reads both.
@@ -75,9 +76,17 @@ public static class ObjectRows
 
     public static bool IsUnderWay(TableRow row) => row.Key.StartsWith(UnderWayFrom, StringComparison.Ordinal);
 
+    public static string LocksFrom(string objectId) => $"al:{TableKey.Escape(objectId)}:";
+
+    public static string LocksBefore(string objectId) => $"al:{TableKey.Escape(objectId)};";
+
+    public static string LockKey(string objectId, string anchorId) => LocksFrom(objectId) + anchorId;
+
     public static TableRow HeadRow(string tenant, ObjectHead head)
     {
-        var row = Fill(new TableRow(tenant, HeadKey(head.Id)), head.Current).Set("FirstVersion", head.FirstVersion);
+        var row = Fill(new TableRow(tenant, HeadKey(head.Id)), head.Current)
+            .Set("FirstVersion", head.FirstVersion)
+            .Set("HasLocks", head.HasLocks ? true : null);
         return head.Links.Count == 0
             ? row
             : row.SetLarge("Links", JsonSerializer.SerializeToUtf8Bytes(head.Links.Select(StoredLink.From)));
@@ -87,7 +96,8 @@ public static class ObjectRows
         ParseVersion(row, TableKey.Unescape(row.Key[HeadsFrom.Length..])),
         row.Whole("FirstVersion")!.Value,
         row.Large("Links") is { } links ? [.. JsonSerializer.Deserialize<StoredLink[]>(links)!.Select(link => link.ToLink())] : [],
-        row.ETag);
+        row.ETag,
+        row.Flag("HasLocks") is true);
 
     public static TableRow VersionRow(string tenant, ObjectVersion version, long firstVersion) =>
         Fill(new TableRow(tenant, VersionKey(version.ObjectId, version.Version)), version).Set("FirstVersion", firstVersion);
@@ -100,6 +110,14 @@ public static class ObjectRows
         row.Whole("Version")!.Value,
         new ContentPointer(row.Text("Sha256")!, row.Whole("Size")!.Value, ParseDimensions(row.Text("Dimensions")), row.Text("Blob")),
         row.Text("Type")!);
+
+    /// <summary>A lock: while it is there and not over, the object stays; while it is there, so does the content that it points to.</summary>
+    /// <param name="tenant">The tenant.</param>
+    /// <param name="version">The version that is kept.</param>
+    /// <param name="anchorId">The anchor that keeps it.</param>
+    /// <param name="expiresAt">When the lock is over; null means never.</param>
+    public static TableRow LockRow(string tenant, ObjectVersion version, string anchorId, DateTimeOffset? expiresAt) =>
+        Fill(new TableRow(tenant, LockKey(version.ObjectId, anchorId)), version).Set("Anchor", anchorId).Set("ExpiresAt", expiresAt?.UtcTicks);
 
     public static TableRow PairRow(string tenant, Pair pair)
     {

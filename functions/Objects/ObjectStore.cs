@@ -8,6 +8,7 @@ public sealed class ObjectStore(StorageAccounts storage, CleanUpStore cleanUps, 
 {
     private const int ReadsAtOnceMax = 16;
     private const int AttemptsMax = 64;
+    private const int LocksNamedMax = 100;
 
     private readonly ITables _tables = storage.Main.Tables;
 
@@ -26,12 +27,35 @@ public sealed class ObjectStore(StorageAccounts storage, CleanUpStore cleanUps, 
     /// <returns>The version, or null when the object does not exist or never had it.</returns>
     public async Task<ObjectVersion?> FindVersionAsync(string tenant, string objectId, long version, CancellationToken cancellationToken)
     {
-        var head = FindAsync(tenant, objectId, cancellationToken);
-        var row = _tables.GetAsync(ObjectRows.Table, tenant, ObjectRows.VersionKey(objectId, version), null, cancellationToken);
-        await Task.WhenAll(head, row);
-        return await head is { } existing && await row is { } found && ObjectRows.IsVersionOf(found, existing.FirstVersion)
-            ? ObjectRows.ParseVersion(found, objectId)
-            : null;
+        var find = FindAsync(tenant, objectId, cancellationToken);
+        var ask = _tables.GetAsync(ObjectRows.Table, tenant, ObjectRows.VersionKey(objectId, version), null, cancellationToken);
+        await Task.WhenAll(find, ask);
+        return await find is { } head ? VersionOf(head, await ask) : null;
+    }
+
+    /// <summary>A version of an object whose head is known, by its number. One storage request, or none for the current one.</summary>
+    /// <returns>The version, or null when the object never had it, or is gone.</returns>
+    public async Task<ObjectVersion?> FindVersionAsync(string tenant, ObjectHead head, long version, CancellationToken cancellationToken) =>
+        version == head.Current.Version
+            ? head.Current
+            : VersionOf(head, await _tables.GetAsync(ObjectRows.Table, tenant, ObjectRows.VersionKey(head.Id, version), null, cancellationToken));
+
+    /// <summary>
+    /// The version that was current at a moment; the first one for a moment before it, the current one for a moment to come. One storage request, or
+    /// none for the current one.
+    /// </summary>
+    /// <remarks>Whoever writes under the head's ETag then writes what still holds: no version comes or goes without the head.</remarks>
+    /// <returns>The version, or null when the object is gone.</returns>
+    public async Task<ObjectVersion?> FindNearestVersionAsync(string tenant, ObjectHead head, DateTimeOffset moment, CancellationToken cancellationToken)
+    {
+        if (head.Current.WrittenAt <= moment)
+        {
+            return head.Current;
+        }
+
+        return moment < VersionNumber.ToMoment(head.FirstVersion)
+            ? await FindVersionAsync(tenant, head, head.FirstVersion, cancellationToken)
+            : await FirstOfAsync(tenant, head, AsOf(tenant, head.Id, moment), null, cancellationToken);
     }
 
     /// <summary>The version that was current at a moment. Two storage requests at once.</summary>
@@ -44,33 +68,27 @@ public sealed class ObjectStore(StorageAccounts storage, CleanUpStore cleanUps, 
         }
 
         var find = FindAsync(tenant, objectId, cancellationToken);
-        var query = new TableQuery(tenant, ObjectRows.VersionKey(objectId, VersionNumber.At(moment)), ObjectRows.VersionsBefore(objectId), 1);
+        var query = AsOf(tenant, objectId, moment);
         var ask = _tables.FirstAsync(ObjectRows.Table, query, cancellationToken);
         await Task.WhenAll(find, ask);
-        var rows = await ask;
-        if (await find is not { } head)
+        return await find is { } head ? await FirstOfAsync(tenant, head, query, await ask, cancellationToken) : null;
+    }
+
+    /// <summary>What keeps an object from being deleted at a moment: the anchors that lock a version of it, oldest first, as many as an answer names.</summary>
+    /// <remarks>One storage request for each thousand locks that are over and not removed yet, and one for those that hold.</remarks>
+    public async Task<IReadOnlyList<string>> FindLocksAsync(string tenant, string objectId, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var anchorIds = new List<string>();
+        var query = new TableQuery(tenant, ObjectRows.LocksFrom(objectId), ObjectRows.LocksBefore(objectId), Columns: ["Anchor", "ExpiresAt"]);
+        do
         {
-            return null;
+            var page = await _tables.QueryAsync(ObjectRows.Table, query, cancellationToken);
+            anchorIds.AddRange(page.Rows.Where(row => !(row.Whole("ExpiresAt") <= now.UtcTicks)).Select(row => row.Text("Anchor")!));
+            query = query with { Continuation = page.Continuation };
         }
+        while (query.Continuation is not null && anchorIds.Count == 0);
 
-        // The first one is the one, unless versions of a deleted object of the same name still lie before it.
-        while (rows.Count > 0)
-        {
-            if (rows.FirstOrDefault(row => ObjectRows.IsVersionOf(row, head.FirstVersion)) is { } found)
-            {
-                return ObjectRows.ParseVersion(found, objectId);
-            }
-
-            if (rows[^1].Whole("Version") < head.FirstVersion)
-            {
-                return null;
-            }
-
-            query = query with { From = Cursor.After(rows[^1].Key), Limit = ITables.PageRowsMax };
-            rows = await _tables.FirstAsync(ObjectRows.Table, query, cancellationToken);
-        }
-
-        return null;
+        return [.. anchorIds.Take(LocksNamedMax)];
     }
 
     /// <summary>A page of objects in the order of their ids. One storage request.</summary>
@@ -136,7 +154,11 @@ public sealed class ObjectStore(StorageAccounts storage, CleanUpStore cleanUps, 
     /// <param name="cancellationToken">Ends the call early.</param>
     /// <returns>False when there is no such object.</returns>
     public async Task<bool> DeleteAsync(
-        string tenant, string objectId, Action<ObjectHead> check, Func<Task<IReadOnlyList<TableAction>>> also, CancellationToken cancellationToken)
+        string tenant,
+        string objectId,
+        Func<ObjectHead, Task> check,
+        Func<Task<IReadOnlyList<TableAction>>> also,
+        CancellationToken cancellationToken)
     {
         for (var attempt = 0; attempt < AttemptsMax; attempt++)
         {
@@ -145,7 +167,7 @@ public sealed class ObjectStore(StorageAccounts storage, CleanUpStore cleanUps, 
                 return false;
             }
 
-            check(head);
+            await check(head);
             var dueAt = time.GetUtcNow() + CleanUpStore.Grace;
             await cleanUps.AnnounceAsync(tenant, dueAt, cancellationToken);
             var removal = TableAction.Delete(tenant, ObjectRows.HeadKey(objectId), head.RowETag!);
@@ -211,6 +233,36 @@ public sealed class ObjectStore(StorageAccounts storage, CleanUpStore cleanUps, 
     public async Task<IReadOnlyList<WriteUnderWay>> ListUnderWayAsync(string tenant, CancellationToken cancellationToken) =>
         [.. (await _tables.FirstAsync(ObjectRows.Table, new TableQuery(tenant, ObjectRows.UnderWayFrom, ObjectRows.UnderWayBefore), cancellationToken))
             .Select(ObjectRows.ParseUnderWay)];
+
+    private static TableQuery AsOf(string tenant, string objectId, DateTimeOffset moment) =>
+        new(tenant, ObjectRows.VersionKey(objectId, VersionNumber.At(moment)), ObjectRows.VersionsBefore(objectId), 1);
+
+    private static ObjectVersion? VersionOf(ObjectHead head, TableRow? row) =>
+        row is not null && ObjectRows.IsVersionOf(row, head.FirstVersion) ? ObjectRows.ParseVersion(row, head.Id) : null;
+
+    // The first version of a range, unless versions of a deleted object of the same name still lie before it.
+    private async Task<ObjectVersion?> FirstOfAsync(
+        string tenant, ObjectHead head, TableQuery query, IReadOnlyList<TableRow>? rows, CancellationToken cancellationToken)
+    {
+        rows ??= await _tables.FirstAsync(ObjectRows.Table, query, cancellationToken);
+        while (rows.Count > 0)
+        {
+            if (rows.FirstOrDefault(row => ObjectRows.IsVersionOf(row, head.FirstVersion)) is { } found)
+            {
+                return ObjectRows.ParseVersion(found, head.Id);
+            }
+
+            if (rows[^1].Whole("Version") < head.FirstVersion)
+            {
+                return null;
+            }
+
+            query = query with { From = Cursor.After(rows[^1].Key), Limit = ITables.PageRowsMax };
+            rows = await _tables.FirstAsync(ObjectRows.Table, query, cancellationToken);
+        }
+
+        return null;
+    }
 
     private async Task<Pair?> FindLivingPairAsync(string tenant, string pairId, CancellationToken cancellationToken) =>
         await _tables.GetAsync(ObjectRows.Table, tenant, ObjectRows.PairKey(pairId), null, cancellationToken) is { } row

@@ -321,6 +321,11 @@ public sealed partial class ObjectWriter(
         return [TableAction.Upsert(DueRow(tenant, added, dueAt))];
     }
 
+    /// <summary>How long to wait, in some disorder, before what others interfered with is tried again.</summary>
+    /// <param name="attempt">How many attempts have failed before, from 0.</param>
+    public static TimeSpan Backoff(int attempt) =>
+        TimeSpan.FromMilliseconds(Math.Min(_backoffMax.TotalMilliseconds, Math.Pow(2, attempt + 1)) * (0.5 + Random.Shared.NextDouble()));
+
     private Task<ObjectGraph> LoadAsync(string tenant, string origin, Pair? added, DateTimeOffset now, CancellationToken cancellationToken) =>
         ObjectGraph.LoadAsync(origin, added, now, ids => objects.FindForWriteAsync(tenant, ids, cancellationToken));
 
@@ -576,9 +581,6 @@ public sealed partial class ObjectWriter(
     };
 
     private double CoherenceOf(string tenant, Pair pair) => pair.Coherence(TimeSpan.Zero, ledger.Peek(tenant, pair.Id));
-
-    private static TimeSpan Backoff(int attempt) =>
-        TimeSpan.FromMilliseconds(Math.Min(_backoffMax.TotalMilliseconds, Math.Pow(2, attempt + 1)) * (0.5 + Random.Shared.NextDouble()));
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "That the entanglement {PairId} has lost its coherence could not be put on record.")]
     private partial void LogNotNoted(Exception exception, string pairId);

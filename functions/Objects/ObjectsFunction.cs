@@ -1,11 +1,13 @@
 using Microsoft.Azure.Functions.Worker;
+using QuantumFlux.Anchors;
 using QuantumFlux.Api;
 using QuantumFlux.Storage;
 
 namespace QuantumFlux.Objects;
 
 /// <summary>Objects: the data that entanglements, streams and anchors are about.</summary>
-public sealed class ObjectsFunction(ApiGate gate, ObjectStore objects, ObjectWriter writer, ContentStore contents, TimeProvider time)
+public sealed class ObjectsFunction(
+    ApiGate gate, ObjectStore objects, ObjectWriter writer, ContentStore contents, AnchorStore anchors, TimeProvider time)
 {
     private const string Route = "api/v3/quantum/objects/{id?}";
 
@@ -90,26 +92,29 @@ public sealed class ObjectsFunction(ApiGate gate, ObjectStore objects, ObjectWri
         var query = new QueryParameters(request);
         var number = query.Whole("version", 1, long.MaxValue);
         var at = query.Moment("at");
-        if (number is not null && at is not null)
+        var anchor = query.Text("anchor", Anchor.CheckId);
+        var given = new[] { number is null ? null : "version", at is null ? null : "at", anchor is null ? null : "anchor" }.OfType<string>().ToList();
+        if (given.Count > 1)
         {
-            query.Faults.Add("at", "cannot be given together with version");
+            query.Faults.Add(given[1], $"cannot be given together with {given[0]}");
         }
 
         query.ThrowIfInvalid();
 
-        var version = (number, at) switch
+        var version = (number, at, anchor) switch
         {
-            ({ } wanted, _) => await objects.FindVersionAsync(caller.Tenant, id, wanted, cancellationToken),
-            (_, { } moment) => await objects.FindVersionAtAsync(caller.Tenant, id, moment, cancellationToken),
+            ({ } wanted, _, _) => await objects.FindVersionAsync(caller.Tenant, id, wanted, cancellationToken),
+            (_, { } moment, _) => await objects.FindVersionAtAsync(caller.Tenant, id, moment, cancellationToken),
+            (_, _, { } anchorId) => await anchors.FindPinnedAsync(caller.Tenant, id, anchorId, cancellationToken),
             _ => (await objects.FindAsync(caller.Tenant, id, cancellationToken))?.Current,
         };
         if (version is null)
         {
             // Without the object itself, or only without such a version of it?
-            var isVersionMissing = (number is not null || at is not null) && await objects.FindAsync(caller.Tenant, id, cancellationToken) is not null;
-            throw isVersionMissing
-                ? ApiException.NotFound(number is not null ? "version" : "at", "version of the object")
-                : ApiException.NotFound("object_id", "object");
+            var isVersionMissing = given.Count > 0 && await objects.FindAsync(caller.Tenant, id, cancellationToken) is not null;
+            throw !isVersionMissing ? ApiException.NotFound("object_id", "object")
+                : anchor is null ? ApiException.NotFound(given[0], "version of the object")
+                : ApiException.NotFound("anchor", "anchor of the object");
         }
 
         return new ContentResult(
@@ -125,7 +130,7 @@ public sealed class ObjectsFunction(ApiGate gate, ObjectStore objects, ObjectWri
         var isDeleted = await objects.DeleteAsync(
             caller.Tenant,
             id,
-            head =>
+            async head =>
             {
                 Preconditions.CheckWrite(request, head.Current.ETag);
                 var now = time.GetUtcNow();
@@ -134,6 +139,13 @@ public sealed class ObjectsFunction(ApiGate gate, ObjectStore objects, ObjectWri
                     throw ApiException.QuantumConflict(
                         "The object is entangled; dissolve its entanglements first",
                         new Dictionary<string, object?> { ["entanglement_ids"] = pairs });
+                }
+
+                if (head.HasLocks && await objects.FindLocksAsync(caller.Tenant, id, now, cancellationToken) is { Count: > 0 } anchorIds)
+                {
+                    throw ApiException.QuantumConflict(
+                        "The object is locked; remove its anchors first",
+                        new Dictionary<string, object?> { ["anchor_ids"] = anchorIds });
                 }
             },
             () => caller.RecordAsync(answer, isFinal: true, cancellationToken),

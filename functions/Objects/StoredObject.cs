@@ -134,7 +134,8 @@ public sealed record Link(
 /// </param>
 /// <param name="Links">Its entanglements.</param>
 /// <param name="RowETag">The state of its row in storage; null when it has none.</param>
-public sealed record ObjectHead(ObjectVersion Current, long FirstVersion, IReadOnlyList<Link> Links, string? RowETag)
+/// <param name="HasLocks">Whether anything has ever locked a version of it: only then does a deletion have to look for locks.</param>
+public sealed record ObjectHead(ObjectVersion Current, long FirstVersion, IReadOnlyList<Link> Links, string? RowETag, bool HasLocks = false)
 {
     public string Id => Current.ObjectId;
 

@@ -37,7 +37,7 @@ public sealed class MalformedRequests(string key, string objectId, string entang
 
     private static readonly string[] _parameters =
     [
-        "limit", "starting_after", "prefix", "version", "at", "anchor", "status", "min_strength", "page", "per_page", "sort", "graceful", "backup", "decompress", "key", "Limit", "limit[]", "__proto__", "a%00b", "",
+        "limit", "starting_after", "prefix", "version", "at", "anchor", "status", "min_strength", "page", "per_page", "sort", "graceful", "backup", "anchor_type", "dataset_id", "decompress", "key", "Limit", "limit[]", "__proto__", "a%00b", "",
     ];
 
     private static readonly string[] _json =
@@ -52,6 +52,7 @@ public sealed class MalformedRequests(string key, string objectId, string entang
     [
         "source_id", "target_id", "entanglement_strength", "dimensional_pathway", "persistence", "options", "name", "environment", "tier", "scopes", "account_id", "key_id", "key",
         "block_ids", "sha256", "content_type", "value", "ttl_seconds", "operations", "unknown", "", "__proto__", "Source_Id", "$where", "a.b", "\\u0073ource_id",
+        "dataset_id", "anchor_time", "anchor_type", "duration_seconds", "period_seconds",
     ];
 
     private static readonly string[] _headers =
@@ -137,8 +138,9 @@ public sealed class MalformedRequests(string key, string objectId, string entang
             9 => ("POST", $"/quantum/objects/{id}/uploads"),
             10 => ("POST", $"/quantum/objects/{id}/uploads/{Pick(random, _ids)}/commit"),
             11 => ("POST", $"/quantum/objects/{id}/{Pick(random, _ids)}/{Pick(random, _ids)}"),
-            12 or 13 => ("POST", "/quantum/entangle"),
-            14 => ("GET", "/quantum/entangle"),
+            12 => ("POST", "/quantum/entangle"),
+            13 => random.Next(2) == 0 ? ("POST", "/temporal/anchor") : (Pick(random, ["GET", "DELETE"]), $"/temporal/anchor/{id}"),
+            14 => ("GET", Pick(random, ["/quantum/entangle", "/temporal/anchor"])),
             15 => (Pick(random, ["GET", "DELETE"]), $"/quantum/entangle/{(random.Next(2) == 0 ? entanglementId : id)}"),
             16 => ("POST", $"/auth/keys/{Pick(random, _ids)}/rotate"),
             17 => ("GET", $"/quantum/backups/{id}/{Pick(random, _ids)}"),
@@ -219,7 +221,9 @@ public sealed class MalformedRequests(string key, string objectId, string entang
         var members = new List<string>();
         if (random.Next(2) == 0)
         {
-            members.Add("\"source_id\":\"a\",\"target_id\":\"b\",\"entanglement_strength\":0.9");
+            members.Add(random.Next(2) == 0
+                ? "\"source_id\":\"a\",\"target_id\":\"b\",\"entanglement_strength\":0.9"
+                : "\"dataset_id\":\"a\",\"anchor_time\":\"2024-11-19T14:47:23.470Z\",\"anchor_type\":\"periodic\"");
         }
 
         for (var count = random.Next(5); count > 0; count--)
@@ -255,5 +259,5 @@ public sealed class MalformedRequests(string key, string objectId, string entang
         return request;
     }
 
-    private static string Pick(Random random, string[] from) => from[random.Next(from.Length)];
+    private static T Pick<T>(Random random, T[] from) => from[random.Next(from.Length)];
 }

@@ -134,12 +134,14 @@ public sealed class CleanUpSimulation
             Tenant, removal.ObjectId, Check, () => Task.FromResult<IReadOnlyList<TableAction>>([]), CancellationToken.None);
         _removals[_removals.IndexOf(removal)] = removal with { EndedAt = _cluster.Now };
 
-        void Check(ObjectHead head)
+        Task Check(ObjectHead head)
         {
             if (head.Links.Any(link => !link.IsExpired(instance.Time.GetUtcNow())))
             {
                 throw ApiException.QuantumConflict("entangled", new Dictionary<string, object?>());
             }
+
+            return Task.CompletedTask;
         }
     }
 

@@ -58,6 +58,29 @@ public sealed partial class SampleTests : IAsyncLifetime
     [Theory]
     [InlineData("/v3")]
     [InlineData("/api/v3")]
+    public async Task TheAnchorSamplesGetTheirDocumentedAnswers(string root)
+    {
+        var headers = Specification.Sample("API Key Authentication", "http");
+        var path = root + "/temporal/anchor";
+
+        var created = await SendAsync(HttpMethod.Post, path, headers, Specification.Sample("Create Anchor", "json", 0));
+        Specification.Resembles(Specification.Sample("Create Anchor", "json", 1), created.Expect(HttpStatusCode.Created).Json);
+        var (createdAt, expiresAt) = (created.Json.GetProperty("created_at").GetDateTimeOffset(), created.Json.GetProperty("expires_at").GetDateTimeOffset());
+        Assert.Equal(TimeSpan.FromSeconds(847_000), expiresAt - createdAt);
+
+        var listed = await SendAsync(HttpMethod.Get, path, headers, null);
+        Specification.Resembles(Specification.Sample("List Anchors", "json"), listed.Expect(HttpStatusCode.OK).Json);
+
+        var found = await SendAsync(HttpMethod.Get, $"{path}/{created.Json.GetProperty("anchor_id").GetString()}", headers, null);
+        Assert.Equal("active", found.Expect(HttpStatusCode.OK).Json.GetProperty("status").GetString());
+
+        var removed = await SendAsync(HttpMethod.Delete, $"{path}/{created.Json.GetProperty("anchor_id").GetString()}", headers, null);
+        Specification.Resembles(Specification.Sample("Remove Anchor", "json"), removed.Expect(HttpStatusCode.OK).Json);
+    }
+
+    [Theory]
+    [InlineData("/v3")]
+    [InlineData("/api/v3")]
     public async Task TheErrorSampleIsWhatAWeakEntanglementGets(string root)
     {
         var sample = Specification.Sample("Error Response Format", "json");

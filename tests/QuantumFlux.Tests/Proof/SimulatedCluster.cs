@@ -176,7 +176,7 @@ public sealed class SimulatedCluster
     /// <summary>Timers log what fails and go on. A failure that no fault of storage explains is a bug, and ends the simulation.</summary>
     private sealed class UnexpectedFailures : ILoggerProvider, ILogger
     {
-        public static bool IsExpected(Exception exception) => exception is StorageException or ApiException { Status: 409 or 503 };
+        public static bool IsExpected(Exception exception) => exception is StorageException or ApiException { Status: 409 or 429 or 503 };
 
         public ILogger CreateLogger(string categoryName) => this;
 

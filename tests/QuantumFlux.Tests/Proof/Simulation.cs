@@ -225,12 +225,14 @@ public sealed class Simulation
             throw;
         }
 
-        void Check(ObjectHead head)
+        Task Check(ObjectHead head)
         {
             if (head.Links.Any(link => !link.IsExpired(instance.Time.GetUtcNow())))
             {
                 throw ApiException.QuantumConflict("entangled", new Dictionary<string, object?>());
             }
+
+            return Task.CompletedTask;
         }
     }
 

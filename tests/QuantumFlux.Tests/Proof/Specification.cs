@@ -77,7 +77,7 @@ public static partial class Specification
     [GeneratedRegex(@"^```(?<language>\w*)\n(?<code>.*?)^```", RegexOptions.Multiline | RegexOptions.Singleline)]
     private static partial Regex Blocks();
 
-    [GeneratedRegex("^(?<prefix>(ent|qs|bak|req|cch)_)")]
+    [GeneratedRegex("^(?<prefix>(ent|qs|bak|req|cch|anc)_)")]
     private static partial Regex Ids();
 
     [GeneratedRegex(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
