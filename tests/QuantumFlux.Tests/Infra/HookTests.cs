@@ -169,7 +169,9 @@ public sealed partial class HookTests : IDisposable
     {
         var start = new ProcessStartInfo("sh", [Path.Combine(_root, "infra", "hooks", hook)])
         {
-            WorkingDirectory = Path.GetTempPath(), RedirectStandardOutput = true, RedirectStandardError = true,
+            WorkingDirectory = Path.GetTempPath(),
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
         };
         var all = new (string Name, string Value)[]
         {
