@@ -84,8 +84,11 @@ param alertEmail string = ''
 @minValue(0)
 param monthlyBudget int = 20
 
-@description('First day of the budget\'s first month. Leave it: the month of the deployment.')
-param budgetStart string = utcNow('yyyy-MM-01')
+@description('First day of the budget\'s first month. A budget keeps it for life, so azd keeps it from the first deployment on. Empty: this month.')
+param budgetStart string = ''
+
+@description('This month; leave it.')
+param month string = utcNow('yyyy-MM-01')
 
 @description('Keeps a deleted vault, and so the master key, from being purged before its 90 days are over. It cannot be switched off again.')
 param vaultPurgeProtection bool = false
@@ -97,6 +100,7 @@ var dimensionAccounts = [for entry in items(dimensionLocations): {
   location: entry.value
   name: 'stq${token}d${entry.key}'
 }]
+var firstMonth = empty(budgetStart) ? month : budgetStart
 // Known before the site is: the hub of Web PubSub calls it.
 var siteName = 'func-${token}'
 
@@ -255,7 +259,7 @@ module budget 'budget.bicep' = if (monthlyBudget > 0) {
   scope: group
   params: {
     amount: monthlyBudget
-    start: budgetStart
+    start: firstMonth
     email: alertEmail
   }
 }
@@ -283,6 +287,9 @@ output AZURE_KEY_VAULT_NAME string = vault.outputs.name
 
 @description('Application Insights, for the queries of the README.')
 output APPLICATIONINSIGHTS_NAME string = monitoring.outputs.insightsName
+
+@description('The budget\'s first month, for the next deployment.')
+output BUDGET_START string = firstMonth
 
 @description('Web PubSub; empty without streaming.')
 output WEBPUBSUB_ENDPOINT string = streamingEnabled ? streaming!.outputs.endpoint : ''

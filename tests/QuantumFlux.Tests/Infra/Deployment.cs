@@ -107,7 +107,7 @@ public sealed partial record Deployment(
     private static readonly string[] _outputs =
     [
         "AZURE_LOCATION", "AZURE_TENANT_ID", "AZURE_RESOURCE_GROUP", "SERVICE_API_NAME", "SERVICE_API_URI", "STORAGE_ACCOUNT_NAME",
-        "AZURE_KEY_VAULT_NAME", "APPLICATIONINSIGHTS_NAME", "WEBPUBSUB_ENDPOINT",
+        "AZURE_KEY_VAULT_NAME", "APPLICATIONINSIGHTS_NAME", "WEBPUBSUB_ENDPOINT", "BUDGET_START",
     ];
 
     private static readonly string[] _functions =
@@ -384,7 +384,7 @@ public sealed partial record Deployment(
         }
 
         var given = Parameters.GetProperty("parameters").EnumerateObject().ToDictionary(param => param.Name, param => param.Value.GetProperty("value"));
-        foreach (var odd in parameters.Keys.Except(["budgetStart"]).ToHashSet().SymmetricExceptWithAll(given.Keys))
+        foreach (var odd in parameters.Keys.Except(["month"]).ToHashSet().SymmetricExceptWithAll(given.Keys))
         {
             yield return $"main.parameters.json and main.bicep differ in the parameter {odd}";
         }

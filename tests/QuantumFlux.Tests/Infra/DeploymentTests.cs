@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.RegularExpressions;
 
 namespace QuantumFlux.Tests.Infra;
@@ -28,6 +29,19 @@ public sealed partial class DeploymentTests
         Assert.All(
             sample,
             setting => Assert.Contains($"`{Digits().Replace(setting.Replace("__", ":", StringComparison.Ordinal), "1")}`", readme, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task TheServiceStartsWithTheSample()
+    {
+        // The local host brings what the sample leaves to it: an emulator and a master key.
+        var sample = (await Deployment.ReadAsync()).Sample.GetProperty("Values").EnumerateObject()
+            .Where(setting => setting.Name is not "QuantumFlux__MasterKey")
+            .ToDictionary(setting => setting.Name.Replace("__", ":", StringComparison.Ordinal), setting => setting.Value.GetString());
+
+        await using var app = await TestApp.StartAsync(settings: sample);
+
+        (await app.ClientWith(sample["QuantumFlux:BootstrapKey"]!, "admin").GetAsync("/api/v3/quantum/objects")).Expect(HttpStatusCode.OK);
     }
 
     [Fact]

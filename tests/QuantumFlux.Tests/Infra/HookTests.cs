@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net;
 using System.Text.RegularExpressions;
 using QuantumFlux.Api;
 using QuantumFlux.Keys;
@@ -111,7 +112,7 @@ public sealed partial class HookTests : IDisposable
         Assert.DoesNotContain(key, second.Output, StringComparison.Ordinal);
         Assert.Contains("works.", second.Output, StringComparison.Ordinal);
         Assert.False(File.Exists(FirstKey));
-        Assert.Empty((await app.Admin.GetAsync("/api/v3/quantum/objects")).Json.GetProperty("objects").EnumerateArray());
+        (await app.Admin.GetAsync("/api/v3/quantum/objects/azd-smoke-test")).Expect(HttpStatusCode.NotFound);
     }
 
     [Fact]
