@@ -11,7 +11,7 @@ namespace QuantumFlux.Tests.Infra;
 
 /// <summary>
 /// The settings that the deployed code reads, found by watching it read: the classes of options that the services bind, the storage addresses, and
-/// what sources read by name. Numbers and dictionary keys are <c>*</c>, and the parts of a storage address are one setting.
+/// what sources read by name. Numbers and dictionary keys are <c>*</c>, and the entries of a list and the parts of a storage address are one setting.
 /// </summary>
 public static partial class CodeSettings
 {
@@ -20,11 +20,11 @@ public static partial class CodeSettings
     public static IReadOnlySet<string> Read() =>
         Options().Concat(Addresses()).Concat(ByName()).Select(Family).ToHashSet(StringComparer.Ordinal);
 
-    /// <summary>A setting's name with what only tells it from its like taken out: <c>QuantumFlux__Dimensions__*</c>.</summary>
+    /// <summary>A setting's name with what only tells it from its like taken out: <c>QuantumFlux__Dimensions</c> of all seven.</summary>
     public static string Family(string name)
     {
         var parts = name.Replace(":", "__", StringComparison.Ordinal).Split("__").Select(part => Varying().Replace(part, "*")).ToList();
-        return string.Join("__", _addressParts.Contains(parts[^1]) ? parts.SkipLast(1) : parts);
+        return string.Join("__", parts.Take(parts.FindLastIndex(part => part != "*" && !_addressParts.Contains(part)) + 1));
     }
 
     private static List<string> Options()

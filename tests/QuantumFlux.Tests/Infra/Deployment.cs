@@ -278,7 +278,8 @@ public sealed partial record Deployment(
             .Concat(sample.Except(LocalOnly).Select(CodeSettings.Family).Except(read).Select(name => $"local.settings.sample.json: no code reads {name}"))
             .Concat(AzureOnly.Except(bicep).Select(name => $"Bicep: {name} is missing"))
             .Concat(LocalOnly.Except(sample).Select(name => $"local.settings.sample.json: {name} is missing"))
-            .Concat(IdentityParts().Except(bicep).Select(name => $"Bicep: {name} is missing"));
+            .Concat(IdentityParts().Except(bicep).Select(name => $"Bicep: {name} is missing"))
+            .Concat(BicepSettings.Where(IsOtherThanInSample).Select(setting => $"Bicep: {setting.Name} is {setting.Value}, in local.settings.sample.json another value"));
 
         static IEnumerable<string> Missing(string where, IReadOnlySet<string> read, List<string> there) =>
             read.Except(there.Select(CodeSettings.Family)).Select(name => $"{where}: the code reads {name}, which is missing");
@@ -290,6 +291,11 @@ public sealed partial record Deployment(
             .. from part in new[] { "blobServiceUri", "tableServiceUri" } select $"QuantumFlux__Dimensions__${{account.number}}__{part}",
         ];
     }
+
+    // A value that the template writes out is the default, and so is the sample's.
+    private bool IsOtherThanInSample(Property setting) =>
+        Sample.GetProperty("Values").TryGetProperty(setting.Name, out var value)
+        && PlainText().IsMatch(setting.Value) && setting.Value != $"'{value.GetString()}'";
 
     private IEnumerable<string> Roles()
     {
@@ -358,9 +364,9 @@ public sealed partial record Deployment(
             .Concat(Main.Of("output").Where(output => !output.Decorators.ContainsKey("description")).Select(output => $"main.bicep: {output.Name} has no description"))
             .Concat(_hookVariables.Except([.. _outputs, "AZURE_ENV_NAME", "AZURE_SUBSCRIPTION_ID", "CI"]).Select(name => $"a hook uses {name}, which azd does not set"));
 
-    /// <summary>Whether a property of <c>app.bicep</c> is an application setting.</summary>
+    /// <summary>Whether a property of <c>app.bicep</c> is an application setting: of the settings themselves, or of a variable called <c>…Settings</c>.</summary>
     public static bool IsSetting(Property property) =>
-        property.Owner == "dimensionSettings" || (property.Owner == "site/settings" && property.Path.StartsWith("properties.", StringComparison.Ordinal));
+        property.Owner.EndsWith("Settings", StringComparison.Ordinal) || (property.Owner == "site/settings" && property.Path.StartsWith("properties.", StringComparison.Ordinal));
 
     private IEnumerable<string> ParametersOfMain()
     {
@@ -452,6 +458,9 @@ public sealed partial record Deployment(
 
     [GeneratedRegex(@"(?:\$env:|\$\{?)((?>[A-Z][A-Z_]+))(?![a-z])")]
     private static partial Regex Variable();
+
+    [GeneratedRegex("^'[^@$]*'$")]
+    private static partial Regex PlainText();
 
     [GeneratedRegex(@"^\$\{[A-Z_]+(=[^}]*)?\}$")]
     private static partial Regex Substitution();
