@@ -12,7 +12,8 @@ builder.ConfigureFunctionsWebApplication();
 builder.Services.Configure<KestrelServerOptions>(kestrel => kestrel.Limits.MaxRequestBodySize = null);
 
 // In Azure the managed identity that AZURE_CLIENT_ID names; on a developer's machine whoever is signed in.
-var identity = new DefaultAzureCredential(new DefaultAzureCredentialOptions { ManagedIdentityClientId = builder.Configuration["AZURE_CLIENT_ID"] });
+var client = builder.Configuration["AZURE_CLIENT_ID"];
+var identity = new DefaultAzureCredential(new DefaultAzureCredentialOptions { ManagedIdentityClientId = string.IsNullOrEmpty(client) ? null : client });
 var main = StorageAddress.FromConfiguration(builder.Configuration, "AzureWebJobsStorage")
     ?? throw new InvalidOperationException("The setting AzureWebJobsStorage is missing: a connection string, or AzureWebJobsStorage__accountName.");
 
