@@ -14,6 +14,7 @@ param packageContainer string
 param dimensionAccounts array
 @description('With a trailing slash.')
 param vaultUri string
+param previousMasterKeys int
 param insightsConnectionString string
 @description('Empty: no virtual network.')
 param subnetId string
@@ -27,6 +28,10 @@ param preparedStart bool
 var dimensionSettings = [for account in dimensionAccounts: {
   'QuantumFlux__Dimensions__${account.number}__blobServiceUri': 'https://${account.name}.blob.${environment().suffixes.storage}/'
   'QuantumFlux__Dimensions__${account.number}__tableServiceUri': 'https://${account.name}.table.${environment().suffixes.storage}/'
+}]
+
+var previousKeySettings = [for index in range(0, previousMasterKeys): {
+  'QuantumFlux__PreviousMasterKeys__${index}': '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/previous-master-key-${index})'
 }]
 
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
@@ -85,7 +90,7 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
   // Every setting that the code reads is here, in local.settings.sample.json and in the README, and a test compares them.
   resource settings 'config' = {
     name: 'appsettings'
-    properties: reduce(dimensionSettings, {
+    properties: reduce(concat(dimensionSettings, previousKeySettings), {
       AzureWebJobsStorage__credential: 'managedidentity'
       AzureWebJobsStorage__clientId: identityClientId
       AzureWebJobsStorage__blobServiceUri: blobEndpoint
@@ -95,6 +100,16 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
       WEBSITE_USE_PLACEHOLDER_DOTNETISOLATED: preparedStart ? '1' : '0'
       QuantumFlux__MasterKey: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/master-key)'
+      QuantumFlux__RateLimits__Enabled: 'true'
+      QuantumFlux__RateLimits__EntanglementsMax: '847'
+      QuantumFlux__RateLimits__FailedAuthenticationsPerMinute: '60'
+      // The other tiers' names are Professional and Enterprise; what is not set is as in the specification.
+      QuantumFlux__RateLimits__Free__Minute: '23'
+      QuantumFlux__RateLimits__Free__Hour: '100'
+      QuantumFlux__RateLimits__Free__Day: '2340'
+      QuantumFlux__RateLimits__Free__Month: '47000'
+      QuantumFlux__RateLimits__QStore__Second: '100'
+      QuantumFlux__RateLimits__QStore__Minute: '1000'
       QuantumFlux__BootstrapKey: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/bootstrap-key)'
     }, (all, one) => union(all, one))
   }

@@ -93,6 +93,11 @@ param month string = utcNow('yyyy-MM-01')
 @description('Keeps a deleted vault, and so the master key, from being purged before its 90 days are over. It cannot be switched off again.')
 param vaultPurgeProtection bool = false
 
+@description('How many earlier master keys the service still reads by: the vault\'s secrets previous-master-key-0, -1 and so on.')
+@minValue(0)
+@maxValue(9)
+param previousMasterKeys int = 0
+
 var tags = { 'azd-env-name': environmentName }
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 var dimensionAccounts = [for entry in items(dimensionLocations): {
@@ -228,6 +233,7 @@ module app 'app.bicep' = {
     packageContainer: 'packages'
     dimensionAccounts: dimensionAccounts
     vaultUri: vault.outputs.uri
+    previousMasterKeys: previousMasterKeys
     insightsConnectionString: monitoring.outputs.connectionString
     subnetId: vnetEnabled ? network!.outputs.appSubnetId : ''
     instanceMemoryMB: instanceMemoryMB

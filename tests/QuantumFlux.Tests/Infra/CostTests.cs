@@ -29,7 +29,7 @@ public sealed partial class CostTests
             new StorageAccount(new RestTables(address, null, new CountingByVerb(tables)), new RestBlobs(address, null, new CountingByVerb(blobs))),
             new Dictionary<int, StorageAccount>()))));
         var client = await app.TenantAsync();
-        await client.PutObjectAsync("warm", "x");
+        await client.WarmAsync();
         await client.PutObjectAsync("warm-large", new string('w', 1_000_000));
         var measured = new Dictionary<string, (int Tables, int BlobReads, int BlobWrites)>
         {
