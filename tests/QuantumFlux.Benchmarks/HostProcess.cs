@@ -38,11 +38,12 @@ public sealed partial class HostProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>Starts a host.</summary>
+    /// <summary>Starts a host whose limits are kept, and are never reached.</summary>
     /// <param name="assembly">Its program. The build puts it beside this one.</param>
     public static async Task<HostProcess> StartAsync(string assembly)
     {
-        var start = new ProcessStartInfo("dotnet", [assembly, "--ephemeral", "--urls", "http://127.0.0.1:0", "--QuantumFlux:RateLimits:Enabled", "false"]) { RedirectStandardOutput = true };
+        var limits = new[] { "Minute", "Hour", "Day", "Month" }.SelectMany(window => new[] { $"--QuantumFlux:RateLimits:Enterprise:{window}", "1000000000" });
+        var start = new ProcessStartInfo("dotnet", [assembly, "--ephemeral", "--urls", "http://127.0.0.1:0", .. limits]) { RedirectStandardOutput = true };
         var process = Process.Start(start)!;
         using var limit = new CancellationTokenSource(_startMax);
         var said = "";

@@ -58,6 +58,12 @@ public sealed class World : IDisposable
         return world;
     }
 
+    /// <summary>A request that is refused for a parameter: authenticated and counted against the limits, and nothing is asked of storage.</summary>
+    public Task RefusedAsync() => GetRefusedAsync("objects?limit=0");
+
+    /// <summary>A request for a path that does not exist: the gate answers it without authentication and limits.</summary>
+    public Task UnknownAsync() => GetRefusedAsync("nothing?limit=0");
+
     public Task ReadObjectAsync() => GetAsync($"objects/{ObjectId}");
 
     /// <summary>Reads a cached value of a kilobyte.</summary>
@@ -126,6 +132,16 @@ public sealed class World : IDisposable
         }
 
         return actions;
+    }
+
+    private async Task GetRefusedAsync(string path)
+    {
+        using var answer = await _http.GetAsync(_origin + path);
+        await answer.Content.ReadAsByteArrayAsync();
+        if ((int)answer.StatusCode is not (400 or 404))
+        {
+            throw new InvalidOperationException($"{path} was answered with {(int)answer.StatusCode}.");
+        }
     }
 
     private async Task GetAsync(string path)
