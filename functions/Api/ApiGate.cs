@@ -102,6 +102,9 @@ public sealed partial class ApiGate(
         var headers = request.HttpContext.Response.Headers;
         headers["X-Request-Id"] = requestId;
         headers.XContentTypeOptions = "nosniff";
+
+        // Answers depend on the key, in whichever header it came; who knows better says so.
+        headers.CacheControl = "private, no-cache";
         if (request.Headers.TryGetValue("X-Client-Request-Id", out var values)
             && values is [{ Length: > 0 and <= ClientRequestIdMax } echo]
             && echo.All(c => c is >= ' ' and <= '~'))

@@ -78,6 +78,11 @@ public sealed class JsonBody
         {
             root = JsonDocument.Parse(bytes, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 64 }).RootElement;
         }
+        catch (JsonException exception) when (exception.LineNumber is null)
+        {
+            // It could be read to its end, and no place is told.
+            throw ApiException.InvalidParameter(Root, "holds a member twice");
+        }
         catch (JsonException exception)
         {
             throw ApiException.InvalidParameter(

@@ -51,6 +51,9 @@ public sealed class MasterKey
     /// </summary>
     public string CurrentId => _ids[0];
 
+    /// <summary>The ids of the previous master keys.</summary>
+    public IEnumerable<string> PreviousIds => _ids.Skip(1);
+
     /// <summary>A key of its own for one purpose (HKDF-SHA-256, RFC 5869), from the current master key: 32 bytes, the same each time.</summary>
     /// <param name="purpose">What the key is for. Different purposes have unrelated keys.</param>
     public byte[] Derive(ReadOnlySpan<byte> purpose) => Derive(_keys[CurrentId], purpose);

@@ -22,8 +22,7 @@ public sealed partial class IdempotentRequests(ClaimStore claims, MasterKey mast
             return await handler(caller);
         }
 
-        var scope = OperationKey.ScopeOf(master, caller.Tenant, request.Method, route, idempotencyKey);
-        var (ours, theirs) = await claims.BeginAsync(caller.Tenant, scope, cancellationToken);
+        var (ours, theirs, masterKeyId) = await BeginAsync(request, route, caller, idempotencyKey, cancellationToken);
         var now = time.GetUtcNow();
         if (ours is null && (theirs is null || theirs.IsLeased(now)))
         {
@@ -38,8 +37,27 @@ public sealed partial class IdempotentRequests(ClaimStore claims, MasterKey mast
         }
 
         return ours is not null
-            ? await RunAsync(request, caller, handler, ours, new OperationKey(master, idempotencyKey, ours.OperationId), cancellationToken)
-            : await ReplayAsync(request, theirs!, new OperationKey(master, idempotencyKey, theirs!.OperationId), cancellationToken);
+            ? await RunAsync(request, caller, handler, ours, new OperationKey(master, masterKeyId, idempotencyKey, ours.OperationId), cancellationToken)
+            : await ReplayAsync(request, theirs!, new OperationKey(master, masterKeyId, idempotencyKey, theirs!.OperationId), cancellationToken);
+    }
+
+    // What was claimed under a previous master key is claimed: it costs a storage request for each to know, while there are any.
+    private async Task<(Claim? Ours, Claim? Theirs, string MasterKeyId)> BeginAsync(
+        HttpRequest request, string route, Caller caller, string idempotencyKey, CancellationToken cancellationToken)
+    {
+        string ScopeUnder(string masterKeyId) => OperationKey.ScopeOf(master, masterKeyId, caller.Tenant, request.Method, route, idempotencyKey);
+
+        foreach (var masterKeyId in master.PreviousIds)
+        {
+            var earlier = await claims.FindAsync(caller.Tenant, ScopeUnder(masterKeyId), cancellationToken);
+            if (earlier is not null && time.GetUtcNow() < earlier.ExpiresAt)
+            {
+                return (null, earlier, masterKeyId);
+            }
+        }
+
+        var (ours, theirs) = await claims.BeginAsync(caller.Tenant, ScopeUnder(master.CurrentId), cancellationToken);
+        return (ours, theirs, master.CurrentId);
     }
 
     private async Task<IResult> RunAsync(

@@ -17,15 +17,16 @@ public sealed class OperationKey
     private readonly byte[] _key;
 
     /// <summary>The secret of an operation.</summary>
-    /// <param name="master">The master key.</param>
+    /// <param name="master">The master keys.</param>
+    /// <param name="masterKeyId">Which of them is meant.</param>
     /// <param name="idempotencyKey">The header's value.</param>
     /// <param name="operationId">The operation, so that a key that is used again long after gives other secrets.</param>
-    public OperationKey(MasterKey master, string idempotencyKey, string operationId) =>
-        _key = master.Derive(Encoding.UTF8.GetBytes($"idempotency:{operationId}:{idempotencyKey}"));
+    public OperationKey(MasterKey master, string masterKeyId, string idempotencyKey, string operationId) =>
+        _key = master.Derive(masterKeyId, Encoding.UTF8.GetBytes($"idempotency:{operationId}:{idempotencyKey}"))!;
 
     /// <summary>What a key stands for: a tenant's requests of one verb to one route. 64 hex digits, from which only the master key leads back.</summary>
-    public static string ScopeOf(MasterKey master, string tenant, string method, string route, string idempotencyKey) => Convert.ToHexStringLower(
-        HMACSHA256.HashData(master.Derive("idempotency_scope"u8), Encoding.UTF8.GetBytes($"{tenant}\n{method}\n{route}\n{idempotencyKey}")));
+    public static string ScopeOf(MasterKey master, string masterKeyId, string tenant, string method, string route, string idempotencyKey) => Convert.ToHexStringLower(
+        HMACSHA256.HashData(master.Derive(masterKeyId, "idempotency_scope"u8)!, Encoding.UTF8.GetBytes($"{tenant}\n{method}\n{route}\n{idempotencyKey}")));
 
     /// <summary>Bytes for one purpose (HKDF-SHA-256, RFC 5869, its second step), the same each time.</summary>
     public byte[] Derive(string purpose, int length = MasterKey.Bytes) =>

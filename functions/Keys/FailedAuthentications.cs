@@ -31,7 +31,7 @@ public sealed class FailedAuthentications(IOptions<RateLimitOptions> options, Ti
     {
         lock (_lock)
         {
-            return StateOf(NameOf(address), time.GetUtcNow());
+            return Find(address).State;
         }
     }
 
@@ -41,8 +41,7 @@ public sealed class FailedAuthentications(IOptions<RateLimitOptions> options, Ti
     {
         lock (_lock)
         {
-            var name = NameOf(address);
-            var state = StateOf(name, time.GetUtcNow());
+            var (name, state) = Find(address);
             if (!state.IsAdmitted)
             {
                 throw Refusal(state);
@@ -56,8 +55,9 @@ public sealed class FailedAuthentications(IOptions<RateLimitOptions> options, Ti
     public static ApiException Refusal(RateState state) => state.Refusal(string.Create(
         CultureInfo.InvariantCulture, $"Limit of {state.Nearest.Window.Limit} failed authentications per minute exceeded"));
 
-    private RateState StateOf(IPAddress name, DateTimeOffset now)
+    private (IPAddress Name, RateState State) Find(IPAddress? address)
     {
+        var now = time.GetUtcNow();
         var window = _policy.Windows[0];
         var minute = window.SpanAt(now);
         if (minute != _minute)
@@ -65,8 +65,9 @@ public sealed class FailedAuthentications(IOptions<RateLimitOptions> options, Ti
             (_minute, _counts) = (minute, []);
         }
 
+        var name = NameOf(address);
         var remaining = window.Limit - _counts.GetValueOrDefault(name);
-        return new RateState(_policy, remaining > 0, [new WindowState(window, remaining, window.EndOf(minute))], now);
+        return (name, new RateState(_policy, remaining > 0, [new WindowState(window, remaining, window.EndOf(minute))], now));
     }
 
     private IPAddress NameOf(IPAddress? address)

@@ -24,8 +24,8 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
 
     private const char UseMark = ':';
 
-    // The key itself, and its use under each policy: v2 and v3.
-    private const int RowsOfKeyMax = 3;
+    // The key itself, and its use under each policy: v2, v3 and, while limits are switched off, unlimited.
+    private const int RowsOfKeyMax = 4;
 
     // How long a key that nobody uses is remembered as good; only while its caller's address is limited does that make a difference.
     private static readonly TimeSpan _knownFor = TimeSpan.FromHours(1);
@@ -78,33 +78,42 @@ public sealed class KeyStore(StorageAccounts storage, IOptions<KeyOptions> optio
         await _tables.WriteAsync(Table, [TableAction.Insert(AccountRow(key))], cancellationToken);
     }
 
-    /// <summary>A page of an account's keys, oldest first. One storage request.</summary>
+    /// <summary>A page of an account's keys, oldest first. One storage request, and one more for each page's worth of keys that are passed over.</summary>
     /// <param name="accountId">The account.</param>
+    /// <param name="isListed">Whether a key counts; the others are passed over.</param>
     /// <param name="after">The id after which the page starts; null means the beginning.</param>
     /// <param name="limit">The most keys to return.</param>
     /// <param name="cancellationToken">Ends the call early.</param>
     /// <returns>The keys, each with the moment of its last use (accurate to a minute; null when it was never used), and whether more follow.</returns>
     public async Task<(IReadOnlyList<(ApiKey Key, DateTimeOffset? LastUsedAt)> Keys, bool HasMore)> ListAsync(
-        string accountId, string? after, int limit, CancellationToken cancellationToken)
+        string accountId, Func<ApiKey, bool> isListed, string? after, int limit, CancellationToken cancellationToken)
     {
         // The key after the page shows that there is one; what lies before the first is the use of the key before it.
         var query = new TableQuery(
             AccountPartition(accountId), after is null ? "" : Cursor.After(TableKey.Escape(after)), null, (limit + 1) * RowsOfKeyMax);
-        var rows = await _tables.FirstAsync(Table, query, cancellationToken);
         var keys = new List<(ApiKey Key, DateTimeOffset? LastUsedAt)>();
-        foreach (var row in rows)
+        IReadOnlyList<TableRow> rows;
+        do
         {
-            if (!row.Key.Contains(UseMark))
+            rows = await _tables.FirstAsync(Table, query, cancellationToken);
+            foreach (var row in rows)
             {
-                keys.Add((Parse(row), null));
+                if (!row.Key.Contains(UseMark))
+                {
+                    keys.Add((Parse(row), null));
+                }
+                else if (keys.Count > 0 && keys[^1] is var (key, lastUsedAt) && Meter.LastUsedAt(row) is { } usedAt)
+                {
+                    keys[^1] = (key, lastUsedAt > usedAt ? lastUsedAt : usedAt);
+                }
             }
-            else if (keys.Count > 0 && keys[^1] is var (key, lastUsedAt) && Meter.LastUsedAt(row) is { } usedAt)
-            {
-                keys[^1] = (key, lastUsedAt > usedAt ? lastUsedAt : usedAt);
-            }
-        }
 
-        return ([.. keys.Take(limit)], keys.Count > limit);
+            query = rows.Count == 0 ? query : query with { From = Cursor.After(rows[^1].Key) };
+        }
+        while (rows.Count == query.Limit && keys.Count(entry => isListed(entry.Key)) <= limit);
+
+        var listed = keys.Where(entry => isListed(entry.Key)).Take(limit + 1).ToList();
+        return ([.. listed.Take(limit)], listed.Count > limit);
     }
 
     /// <summary>A key by its id, as the list has it. One storage request.</summary>

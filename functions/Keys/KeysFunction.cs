@@ -43,7 +43,7 @@ public sealed class KeysFunction(ApiGate gate, KeyStore keys, TimeProvider time)
         query.ThrowIfInvalid();
         caller.RequireAccount(accountId);
 
-        var (page, hasMore) = await keys.ListAsync(accountId, after, limit, cancellationToken);
-        return Json.Result(new KeyListView([.. page.Where(entry => caller.MayKeep(entry.Key)).Select(entry => KeyView.From(entry.Key, entry.LastUsedAt))], hasMore));
+        var (page, hasMore) = await keys.ListAsync(accountId, caller.MayKeep, after, limit, cancellationToken);
+        return Json.Result(new KeyListView([.. page.Select(entry => KeyView.From(entry.Key, entry.LastUsedAt))], hasMore));
     }
 }

@@ -45,7 +45,7 @@ public sealed class RatePolicy
             string.Create(CultureInfo.InvariantCulture, $"\"{window.Name}\";q={window.Limit};w={(long)window.Length.TotalSeconds}")));
     }
 
-    /// <summary>Which requests it is about: <c>v3</c>, <c>v2</c> or <c>failed-authentications</c>.</summary>
+    /// <summary>Which requests it is about: <c>v3</c>, <c>v2</c>, <c>failed-authentications</c>, or <c>unlimited</c> for all when limits are switched off.</summary>
     public string Name { get; }
 
     /// <summary>False when limits are switched off: then requests are counted, so that a key's last use is known, and never refused.</summary>
@@ -74,7 +74,7 @@ public sealed class RatePolicy
                 new RateWindow("hour", TimeSpan.FromHours(1), limits.Hour),
                 new RateWindow("day", TimeSpan.FromDays(1), limits.Day),
                 new RateWindow("month", _month, limits.Month))
-            : Unlimited("v3");
+            : Unlimited();
     }
 
     /// <summary>The policy of Q-Store.</summary>
@@ -84,7 +84,7 @@ public sealed class RatePolicy
             true,
             new RateWindow("second", TimeSpan.FromSeconds(1), options.QStore.Second),
             new RateWindow("minute", TimeSpan.FromMinutes(1), options.QStore.Minute))
-        : Unlimited("v2");
+        : Unlimited();
 
     /// <summary>The policy of an address whose requests fail to authenticate.</summary>
     public static RatePolicy ForFailedAuthentications(RateLimitOptions options) => options.Enabled
@@ -92,8 +92,8 @@ public sealed class RatePolicy
             "failed-authentications",
             true,
             new RateWindow("failed-authentications", TimeSpan.FromMinutes(1), options.FailedAuthenticationsPerMinute))
-        : Unlimited("failed-authentications");
+        : Unlimited();
 
-    // More than can be used, and far from overflowing when it is added to.
-    private static RatePolicy Unlimited(string name) => new(name, false, new RateWindow("minute", TimeSpan.FromMinutes(1), long.MaxValue / 4));
+    // More than can be used, and far from overflowing when it is added to. In a row of its own, so that switching limits off and on gives no budget anew.
+    private static RatePolicy Unlimited() => new("unlimited", false, new RateWindow("minute", TimeSpan.FromMinutes(1), long.MaxValue / 4));
 }

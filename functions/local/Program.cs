@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Options;
 using QuantumFlux.Local;
 
 LocalHost.RunOnSocketThreads();
@@ -16,7 +17,7 @@ try
     await app.WaitForShutdownAsync();
     return 0;
 }
-catch (LocalHostException exception)
+catch (Exception exception) when (exception is LocalHostException or OptionsValidationException)
 {
     Console.Error.WriteLine(exception.Message);
     return 1;

@@ -70,6 +70,7 @@ public sealed class JsonBodyTests
         var error = await Assert.ThrowsAsync<ApiException>(() => ReadAsync(text));
 
         Assert.Equal(400, error.Status);
+        Assert.Equal("holds a member twice", error.Details["body"]);
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using Microsoft.Extensions.DependencyInjection;
 using QuantumFlux.Idempotency;
+using QuantumFlux.Local;
 using QuantumFlux.Storage;
 
 namespace QuantumFlux.Tests.Idempotency;
@@ -280,6 +281,28 @@ public sealed class IdempotencyTests
         Assert.NotEqual(first.Json.GetProperty("key").GetString(), second.Expect(HttpStatusCode.Created).Json.GetProperty("key").GetString());
         Assert.Equal(second.Text, secondReplay.Text);
         Assert.DoesNotContain(await world.RowsAsync("objects", client.Tenant()), row => row.Key.StartsWith('i'));
+    }
+
+    [Fact]
+    public async Task AKeyIsStillInUseWhenTheMasterKeyHasBeenReplaced()
+    {
+        var world = new MemoryWorld();
+        var (old, current) = (Convert.ToBase64String([1, .. new byte[31]]), Convert.ToBase64String([2, .. new byte[31]]));
+        await using var before = await world.StartAsync(new() { [LocalSettings.MasterKeySetting] = old });
+        var client = await before.TenantAsync();
+        var first = await client.PostAsync(Keys, new { name = "made" }, _key);
+
+        await using var after = await world.StartAsync(
+            new() { [LocalSettings.MasterKeySetting] = current, ["QuantumFlux:PreviousMasterKeys:0"] = old });
+        var same = after.ClientWith(client.Key, client.Account);
+        var again = await same.PostAsync(Keys, new { name = "made" }, _key);
+        (await same.PostAsync(Keys, new { name = "other" }, _key)).ExpectError(HttpStatusCode.UnprocessableEntity, "IDEMPOTENCY_KEY_REUSED");
+        world.Time.Advance(TimeSpan.FromHours(24));
+        var anew = await same.PostAsync(Keys, new { name = "made" }, _key);
+
+        Assert.Equal(first.Expect(HttpStatusCode.Created).Text, again.Text);
+        Assert.Equal("true", again.Header("Idempotent-Replayed"));
+        Assert.NotEqual(first.Text, anew.Expect(HttpStatusCode.Created).Text);
     }
 
     [Theory]

@@ -33,7 +33,7 @@ public sealed class MemoryWorld
     /// <summary>Whether the request that was to go wrong was made.</summary>
     public bool IsStruck => _troubleAt > 0 && _calls >= _troubleAt;
 
-    public Task<TestApp> StartAsync() => TestApp.StartAsync(Time, Storage, adminKey: _opener);
+    public Task<TestApp> StartAsync(Dictionary<string, string?>? settings = null) => TestApp.StartAsync(Time, Storage, settings, _opener);
 
     /// <summary>From now on the n-th request, counted from 1, goes wrong.</summary>
     public void Strike(Trouble trouble, int at) => (_trouble, _troubleAt, _calls) = (trouble, at, 0);

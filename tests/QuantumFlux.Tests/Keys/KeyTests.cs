@@ -165,6 +165,27 @@ public sealed class KeyTests
         (await client.GetAsync(Probe)).Expect(HttpStatusCode.OK);
     }
 
+    [Fact]
+    public async Task APageOfTheSandboxIsFullHoweverManyProductionKeysLieBefore()
+    {
+        var app = await TestApp.SharedAsync;
+        var client = await app.TenantAsync();
+        for (var made = 0; made < 8; made++)
+        {
+            (await client.PostAsync(Path, new { })).Expect(HttpStatusCode.Created);
+        }
+
+        var sandbox = await app.KeyAsync(client.Account, "test");
+        var first = (await sandbox.GetAsync($"{Path}?limit=1")).Json;
+        (await sandbox.PostAsync(Path, new { name = "second" })).Expect(HttpStatusCode.Created);
+        var again = (await sandbox.GetAsync($"{Path}?limit=1")).Json;
+
+        Assert.Equal("test", Assert.Single(first.GetProperty("keys").EnumerateArray()).GetProperty("environment").GetString());
+        Assert.False(first.GetProperty("has_more").GetBoolean());
+        Assert.Equal(first.GetProperty("keys")[0].GetProperty("key_id").GetString(), again.GetProperty("keys")[0].GetProperty("key_id").GetString());
+        Assert.True(again.GetProperty("has_more").GetBoolean());
+    }
+
     [Theory]
     [InlineData("QFlux-Token", "Bearer {0}")]
     [InlineData("qflux-token", "bearer {0}")]

@@ -288,7 +288,7 @@ public sealed class RotationTests
             {
                 shortened++;
                 Assert.True((await keys.FindAsync(secret, CancellationToken.None))!.IsUsable(time.GetUtcNow()));
-                Assert.Contains((await keys.ListAsync("acc_a", null, 10, CancellationToken.None)).Keys, entry => entry.Key.KeyId == successor.KeyId);
+                Assert.Contains((await keys.ListAsync("acc_a", _ => true, null, 10, CancellationToken.None)).Keys, entry => entry.Key.KeyId == successor.KeyId);
             }
         }
 
@@ -323,7 +323,7 @@ public sealed class RotationTests
 
         Assert.Equal("QUANTUM_CONFLICT", refusal.Code);
         Assert.False((await keys.FindAsync(secret, CancellationToken.None))!.IsUsable(time.GetUtcNow()));
-        Assert.All((await keys.ListAsync("acc_a", null, 10, CancellationToken.None)).Keys, entry => Assert.NotNull(entry.Key.RevokedAt));
+        Assert.All((await keys.ListAsync("acc_a", _ => true, null, 10, CancellationToken.None)).Keys, entry => Assert.NotNull(entry.Key.RevokedAt));
     }
 
     private static KeyStore Open(MemoryTables tables, TimeProvider time) => new(
