@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using QuantumFlux.Api;
 using QuantumFlux.Storage;
 
@@ -25,7 +24,7 @@ public sealed partial class AnchorMaintenance(
 
     private async Task<bool> RunTenantAsync(string tenant, CancellationToken cancellationToken)
     {
-        var outcomes = new ConcurrentQueue<string>();
+        var outcomes = new List<string>();
         try
         {
             var now = time.GetUtcNow();
@@ -33,10 +32,11 @@ public sealed partial class AnchorMaintenance(
             do
             {
                 var page = await anchors.DueAsync(tenant, now, continuation, cancellationToken);
-                await Parallel.ForEachAsync(
-                    page.Rows,
-                    new ParallelOptions { MaxDegreeOfParallelism = AtOnceMax, CancellationToken = cancellationToken },
-                    async (row, _) => outcomes.Enqueue(await DoAsync(tenant, row, cancellationToken)));
+                foreach (var some in page.Rows.Chunk(AtOnceMax))
+                {
+                    outcomes.AddRange(await Task.WhenAll(some.Select(row => DoAsync(tenant, row, cancellationToken))));
+                }
+
                 continuation = page.Continuation;
             }
             while (continuation is not null);
@@ -44,7 +44,7 @@ public sealed partial class AnchorMaintenance(
         catch (StorageException exception)
         {
             LogFailed(exception, "anchors", tenant);
-            outcomes.Enqueue("failed");
+            outcomes.Add("failed");
         }
         finally
         {

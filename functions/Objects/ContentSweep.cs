@@ -18,6 +18,7 @@ namespace QuantumFlux.Objects;
 /// <item>what is written outside of that transaction, blobs and the rows of other accounts, carries its time and is no candidate until it is older
 /// than any request runs.</item>
 /// </list>
+/// A lock that is over keeps nothing, whether or not it has been taken away: its object was there until then, and versions outlast the object by the grace.
 /// So a row that points to content must do one of these: come with the content's own rows, or be written within the grace after reading a
 /// version that it copies; and a row that others copy from must outlive its being readable by the grace.
 /// <para>
@@ -34,7 +35,7 @@ public sealed class ContentSweep(StorageAccounts storage, ContentStore contents,
     private const int RemovalsAtOnceMax = 16;
 
     private static readonly string[] _contentColumns = [ContentStore.WrittenAtColumn];
-    private static readonly string[] _pointerColumns = ["Sha256", "Blob"];
+    private static readonly string[] _pointerColumns = ["Sha256", "Blob", "ExpiresAt"];
 
     // Everything but content itself and repairs, which point to nothing that must stay.
     private static readonly (string From, string? Before)[] _pointerRanges =
@@ -162,6 +163,7 @@ public sealed class ContentSweep(StorageAccounts storage, ContentStore contents,
 
     private async Task StrikeOutAsync(string tenant, Candidates candidates, CancellationToken cancellationToken)
     {
+        var now = time.GetUtcNow();
         foreach (var (from, before) in _pointerRanges)
         {
             string? continuation = null;
@@ -174,7 +176,7 @@ public sealed class ContentSweep(StorageAccounts storage, ContentStore contents,
 
                 var query = new TableQuery(tenant, from, before, Columns: _pointerColumns, Continuation: continuation);
                 var page = await storage.Main.Tables.QueryAsync(ObjectRows.Table, query, cancellationToken);
-                foreach (var row in page.Rows.Where(row => row.Text("Sha256") is not null))
+                foreach (var row in page.Rows.Where(row => row.Text("Sha256") is not null && !ObjectRows.IsLockOver(row, now)))
                 {
                     candidates.StrikeOut(row.Text("Sha256")!, row.Text("Blob"));
                 }

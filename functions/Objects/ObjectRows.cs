@@ -16,7 +16,7 @@ namespace QuantumFlux.Objects;
 /// Pairs and writes under way lie side by side, so that one range query reads both.
 /// <para>
 /// Every row but those of content (<c>c:</c>) and of repairs (<c>j:</c>) that has a column <c>Sha256</c> keeps that content, and the blob in its
-/// column <c>Blob</c>, from being cleaned up; see <see cref="ContentSweep"/> for what a row that points to content must keep to.
+/// column <c>Blob</c>, from being cleaned up, but for a lock that is over; see <see cref="ContentSweep"/> for what a row that points to content must keep to.
 /// </para>
 /// </remarks>
 public static class ObjectRows
@@ -111,13 +111,17 @@ public static class ObjectRows
         new ContentPointer(row.Text("Sha256")!, row.Whole("Size")!.Value, ParseDimensions(row.Text("Dimensions")), row.Text("Blob")),
         row.Text("Type")!);
 
-    /// <summary>A lock: while it is there and not over, the object stays; while it is there, so does the content that it points to.</summary>
+    /// <summary>A lock: while it is there and not over, the object stays; until then, so does the content that it points to.</summary>
     /// <param name="tenant">The tenant.</param>
     /// <param name="version">The version that is kept.</param>
     /// <param name="anchorId">The anchor that keeps it.</param>
     /// <param name="expiresAt">When the lock is over; null means never.</param>
     public static TableRow LockRow(string tenant, ObjectVersion version, string anchorId, DateTimeOffset? expiresAt) =>
         Fill(new TableRow(tenant, LockKey(version.ObjectId, anchorId)), version).Set("Anchor", anchorId).Set("ExpiresAt", expiresAt?.UtcTicks);
+
+    /// <summary>Whether a row is a lock that keeps nothing any more.</summary>
+    public static bool IsLockOver(TableRow row, DateTimeOffset now) =>
+        row.Key.StartsWith("al:", StringComparison.Ordinal) && row.Whole("ExpiresAt") <= now.UtcTicks;
 
     public static TableRow PairRow(string tenant, Pair pair)
     {

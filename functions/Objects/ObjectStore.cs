@@ -74,23 +74,6 @@ public sealed class ObjectStore(StorageAccounts storage, CleanUpStore cleanUps, 
         return await find is { } head ? await FirstOfAsync(tenant, head, query, await ask, cancellationToken) : null;
     }
 
-    /// <summary>What keeps an object from being deleted at a moment: the anchors that lock a version of it, oldest first, as many as an answer names.</summary>
-    /// <remarks>One storage request for each thousand locks that are over and not removed yet, and one for those that hold.</remarks>
-    public async Task<IReadOnlyList<string>> FindLocksAsync(string tenant, string objectId, DateTimeOffset now, CancellationToken cancellationToken)
-    {
-        var anchorIds = new List<string>();
-        var query = new TableQuery(tenant, ObjectRows.LocksFrom(objectId), ObjectRows.LocksBefore(objectId), Columns: ["Anchor", "ExpiresAt"]);
-        do
-        {
-            var page = await _tables.QueryAsync(ObjectRows.Table, query, cancellationToken);
-            anchorIds.AddRange(page.Rows.Where(row => !(row.Whole("ExpiresAt") <= now.UtcTicks)).Select(row => row.Text("Anchor")!));
-            query = query with { Continuation = page.Continuation };
-        }
-        while (query.Continuation is not null && anchorIds.Count == 0);
-
-        return [.. anchorIds.Take(LocksNamedMax)];
-    }
-
     /// <summary>A page of objects in the order of their ids. One storage request.</summary>
     /// <param name="tenant">The tenant.</param>
     /// <param name="prefix">What their ids start with; empty means all.</param>
@@ -149,14 +132,15 @@ public sealed class ObjectStore(StorageAccounts storage, CleanUpStore cleanUps, 
     /// </summary>
     /// <param name="tenant">The tenant.</param>
     /// <param name="objectId">The object.</param>
-    /// <param name="check">Ends the request when the object must not go as it stands.</param>
+    /// <param name="check">Ends the request when the caller does not mean the object as it stands.</param>
     /// <param name="also">Further rows for the same transaction; asked again at every attempt.</param>
     /// <param name="cancellationToken">Ends the call early.</param>
     /// <returns>False when there is no such object.</returns>
+    /// <exception cref="ApiException">409 <c>QUANTUM_CONFLICT</c> for an object that is entangled or locked.</exception>
     public async Task<bool> DeleteAsync(
         string tenant,
         string objectId,
-        Func<ObjectHead, Task> check,
+        Action<ObjectHead> check,
         Func<Task<IReadOnlyList<TableAction>>> also,
         CancellationToken cancellationToken)
     {
@@ -167,7 +151,8 @@ public sealed class ObjectStore(StorageAccounts storage, CleanUpStore cleanUps, 
                 return false;
             }
 
-            await check(head);
+            check(head);
+            await RefuseHeldAsync(tenant, head, cancellationToken);
             var dueAt = time.GetUtcNow() + CleanUpStore.Grace;
             await cleanUps.AnnounceAsync(tenant, dueAt, cancellationToken);
             var removal = TableAction.Delete(tenant, ObjectRows.HeadKey(objectId), head.RowETag!);
@@ -298,6 +283,42 @@ public sealed class ObjectStore(StorageAccounts storage, CleanUpStore cleanUps, 
         while (query.Continuation is not null && removals.Count < Limit);
 
         return removals;
+    }
+
+    // Whoever entangles or anchors the object afterwards writes its head, and so makes the deletion look again.
+    private async Task RefuseHeldAsync(string tenant, ObjectHead head, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        if (head.Links.Where(link => !link.IsExpired(now)).Select(link => link.PairId).ToList() is { Count: > 0 } pairs)
+        {
+            throw ApiException.QuantumConflict(
+                "The object is entangled; dissolve its entanglements first",
+                new Dictionary<string, object?> { ["entanglement_ids"] = pairs });
+        }
+
+        if (head.HasLocks && await FindLocksAsync(tenant, head.Id, now, cancellationToken) is { Count: > 0 } anchorIds)
+        {
+            throw ApiException.QuantumConflict(
+                "The object is locked; remove its anchors first",
+                new Dictionary<string, object?> { ["anchor_ids"] = anchorIds });
+        }
+    }
+
+    // The anchors that lock a version of an object, oldest first, as many as an answer names. One storage request for each thousand locks that are over
+    // and not removed yet, and one for those that hold.
+    private async Task<IReadOnlyList<string>> FindLocksAsync(string tenant, string objectId, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var anchorIds = new List<string>();
+        var query = new TableQuery(tenant, ObjectRows.LocksFrom(objectId), ObjectRows.LocksBefore(objectId), Columns: ["Anchor", "ExpiresAt"]);
+        do
+        {
+            var page = await _tables.QueryAsync(ObjectRows.Table, query, cancellationToken);
+            anchorIds.AddRange(page.Rows.Where(row => !(row.Whole("ExpiresAt") <= now.UtcTicks)).Select(row => row.Text("Anchor")!));
+            query = query with { Continuation = page.Continuation };
+        }
+        while (query.Continuation is not null && anchorIds.Count == 0);
+
+        return [.. anchorIds.Take(LocksNamedMax)];
     }
 
     private static async Task<IReadOnlyList<T>> FindEachAsync<T>(IReadOnlyList<string> ids, Func<string, Task<T>> find)

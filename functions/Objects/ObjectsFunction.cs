@@ -130,24 +130,7 @@ public sealed class ObjectsFunction(
         var isDeleted = await objects.DeleteAsync(
             caller.Tenant,
             id,
-            async head =>
-            {
-                Preconditions.CheckWrite(request, head.Current.ETag);
-                var now = time.GetUtcNow();
-                if (head.Links.Where(link => !link.IsExpired(now)).Select(link => link.PairId).ToList() is { Count: > 0 } pairs)
-                {
-                    throw ApiException.QuantumConflict(
-                        "The object is entangled; dissolve its entanglements first",
-                        new Dictionary<string, object?> { ["entanglement_ids"] = pairs });
-                }
-
-                if (head.HasLocks && await objects.FindLocksAsync(caller.Tenant, id, now, cancellationToken) is { Count: > 0 } anchorIds)
-                {
-                    throw ApiException.QuantumConflict(
-                        "The object is locked; remove its anchors first",
-                        new Dictionary<string, object?> { ["anchor_ids"] = anchorIds });
-                }
-            },
+            head => Preconditions.CheckWrite(request, head.Current.ETag),
             () => caller.RecordAsync(answer, isFinal: true, cancellationToken),
             cancellationToken);
         return isDeleted

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
 using QuantumFlux.Objects;
 using QuantumFlux.Tests.Storage;
 
@@ -194,6 +195,24 @@ public sealed class AnchorLockTests
 
         async Task<IEnumerable<string?>> ReferencesAsync() =>
             (await world.RowsAsync(client.Tenant(), "a")).Where(row => row.Text("Sha256") is not null).Select(row => row.Text("Sha256"));
+    }
+
+    [Fact]
+    public async Task ALockThatIsOverKeepsNoContentEvenIfNoTimerHasTakenItAway()
+    {
+        var world = new AnchorWorld();
+        await using var app = await world.StartAsync();
+        var client = await app.TenantAsync();
+        await client.PutObjectAsync("ds", "1");
+        await client.AnchoredAsync("ds", world.Now, duration: 60);
+        world.Time.Advance(TimeSpan.FromSeconds(60));
+        (await client.DeleteAsync("/api/v3/quantum/objects/ds")).Expect(HttpStatusCode.OK);
+        Assert.NotEmpty(await world.RowsAsync(client.Tenant(), ObjectRows.ContentFrom));
+
+        world.Time.Advance(CleanUpStore.Grace + TimeSpan.FromHours(1));
+        await app.Services.GetRequiredService<CleanUp>().RunAsync(CancellationToken.None);
+
+        Assert.Empty(await world.RowsAsync(client.Tenant(), ObjectRows.ContentFrom));
     }
 
     private static IEnumerable<string?> Named(Answer refused) => refused.ExpectError(HttpStatusCode.Conflict, "QUANTUM_CONFLICT").Details

@@ -17,7 +17,7 @@ public sealed class CleanUpSimulationTests(ITestOutputHelper output)
             (firstSeed, lastSeed) = (int.Parse(first, CultureInfo.InvariantCulture), int.Parse(last, CultureInfo.InvariantCulture));
         }
 
-        var (acknowledged, before, after) = (0L, 0L, 0L);
+        var (acknowledged, anchors, refused, before, after) = (0L, 0L, 0L, 0L, 0L);
         var failures = new ConcurrentBag<XunitException>();
         Parallel.For(firstSeed, lastSeed + 1, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, (seed, loop) =>
         {
@@ -26,6 +26,8 @@ public sealed class CleanUpSimulationTests(ITestOutputHelper output)
                 var simulation = new CleanUpSimulation(seed);
                 simulation.Run();
                 Interlocked.Add(ref acknowledged, simulation.Acknowledged);
+                Interlocked.Add(ref anchors, simulation.Anchors);
+                Interlocked.Add(ref refused, simulation.LockedDeletions);
                 Interlocked.Add(ref before, simulation.Contents.Before);
                 Interlocked.Add(ref after, simulation.Contents.After);
             }
@@ -40,7 +42,9 @@ public sealed class CleanUpSimulationTests(ITestOutputHelper output)
             throw failure;
         }
 
-        output.WriteLine($"{lastSeed - firstSeed + 1} worlds, {acknowledged} acknowledged writes; the last two clean-ups left {after} of {before} contents.");
+        output.WriteLine(
+            $"{lastSeed - firstSeed + 1} worlds, {acknowledged} acknowledged writes and {anchors} anchors, {refused} deletions refused by locks; " +
+            $"the last two clean-ups left {after} of {before} contents.");
 
         // A single world may have nothing left to remove at its end.
         Assert.True(after < before || lastSeed - firstSeed < 100, "No clean-up removed anything.");

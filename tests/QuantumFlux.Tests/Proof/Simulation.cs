@@ -216,23 +216,13 @@ public sealed class Simulation
         try
         {
             await instance.Get<ObjectStore>().DeleteAsync(
-                Tenant, id, Check, () => Task.FromResult<IReadOnlyList<TableAction>>([]), CancellationToken.None);
+                Tenant, id, _ => { }, () => Task.FromResult<IReadOnlyList<TableAction>>([]), CancellationToken.None);
             removal.EndedAt = Now;
         }
         catch (ApiException)
         {
             _removals.Remove(removal);
             throw;
-        }
-
-        Task Check(ObjectHead head)
-        {
-            if (head.Links.Any(link => !link.IsExpired(instance.Time.GetUtcNow())))
-            {
-                throw ApiException.QuantumConflict("entangled", new Dictionary<string, object?>());
-            }
-
-            return Task.CompletedTask;
         }
     }
 
