@@ -165,7 +165,8 @@ public sealed class EntanglementFunction(
             pair.CreatedAt,
             EntanglementListEntry.LastSyncOf(pair),
             pair.ExpiresAt,
-            sign));
+            sign,
+            pair.IsCrystalCached));
     }
 
     private async Task<IResult> DissolveAsync(HttpRequest request, Caller caller, string id, CancellationToken cancellationToken)

@@ -74,6 +74,7 @@ public sealed record EntanglementStatisticsView(
 public sealed record DimensionalMetricsView(IReadOnlyList<int> Pathway, double StabilityIndex, double QuantumCoherence);
 
 /// <summary>All about one entanglement.</summary>
+/// <param name="CrystalCache">Whether its creation asked for the content to be cached.</param>
 public sealed record EntanglementView(
     string EntanglementId,
     EntangledObjectView Source,
@@ -85,7 +86,8 @@ public sealed record EntanglementView(
     DateTimeOffset CreatedAt,
     DateTimeOffset? LastSync,
     DateTimeOffset? ExpiresAt,
-    string QuantumSignature);
+    string QuantumSignature,
+    bool CrystalCache);
 
 /// <summary>The answer to a dissolution. <c>BackupId</c> is null when no backup was asked for.</summary>
 public sealed record DissolvedEntanglementView(

@@ -6,7 +6,8 @@ namespace QuantumFlux.Objects;
 /// <summary>Answers a GET or HEAD with an object's content: ranges, conditions, streaming.</summary>
 /// <param name="version">The version to answer with.</param>
 /// <param name="copy">Copies a range of the content: the first byte, how many, where to.</param>
-public sealed class ContentResult(ObjectVersion version, Func<long, long, Stream, Task> copy) : IResult
+/// <param name="isCached">Whether the content came with the object's head, for an entanglement with <c>crystal_cache</c>; the answer then says so.</param>
+public sealed class ContentResult(ObjectVersion version, Func<long, long, Stream, Task> copy, bool isCached = false) : IResult
 {
     public async Task ExecuteAsync(HttpContext httpContext)
     {
@@ -20,6 +21,11 @@ public sealed class ContentResult(ObjectVersion version, Func<long, long, Stream
         // Entangled objects change without anyone writing them: a cache may keep content, but must ask before it uses it.
         response.Headers.CacheControl = "private, no-cache";
         response.Headers["X-Object-Version"] = version.Version.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        if (isCached)
+        {
+            response.Headers["X-Crystal-Cache"] = "hit";
+        }
+
         if (Preconditions.IsNotModified(request, etag, version.WrittenAt))
         {
             response.StatusCode = StatusCodes.Status304NotModified;

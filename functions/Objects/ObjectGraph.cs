@@ -58,6 +58,9 @@ public sealed class ObjectGraph(string origin, IReadOnlyDictionary<string, Objec
         return pathways.Count == 0 ? Dimensions.Home : pathways;
     }
 
+    /// <summary>Whether the head of an object that the write reaches carries its content along after it.</summary>
+    public bool IsCached(string objectId, DateTimeOffset now) => LinksOf(added, objectId).Concat(heads[objectId].Links).Any(link => link.Caches(now));
+
     /// <summary>The number of the next version: the time, but above every number that any of the objects has.</summary>
     public long NextVersion(DateTimeOffset now) => Math.Max(VersionNumber.At(now), heads.Values.Max(head => head.Current.Version) + 1);
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using QuantumFlux.Storage;
 
 namespace QuantumFlux.Objects;
@@ -87,6 +88,13 @@ public static class ObjectRows
         var row = Fill(new TableRow(tenant, HeadKey(head.Id)), head.Current)
             .Set("FirstVersion", head.FirstVersion)
             .Set("HasLocks", head.HasLocks ? true : null);
+
+        // It goes with the last entanglement that asks for it.
+        if (!head.Crystal.IsEmpty && head.Links.Any(link => link.IsCoupled && link.IsCrystalCached))
+        {
+            row.SetLarge("Crystal", head.Crystal.Span);
+        }
+
         return head.Links.Count == 0
             ? row
             : row.SetLarge("Links", JsonSerializer.SerializeToUtf8Bytes(head.Links.Select(StoredLink.From)));
@@ -97,7 +105,8 @@ public static class ObjectRows
         row.Whole("FirstVersion")!.Value,
         row.Large("Links") is { } links ? [.. JsonSerializer.Deserialize<StoredLink[]>(links)!.Select(link => link.ToLink())] : [],
         row.ETag,
-        row.Flag("HasLocks") is true);
+        row.Flag("HasLocks") is true,
+        row.Large("Crystal"));
 
     public static TableRow VersionRow(string tenant, ObjectVersion version, long firstVersion) =>
         Fill(new TableRow(tenant, VersionKey(version.ObjectId, version.Version)), version).Set("FirstVersion", firstVersion);
@@ -222,12 +231,19 @@ public static class ObjectRows
         .Set("Type", version.ContentType);
 
     // Short names: a well-connected object has hundreds of links in its row, and every write to it writes them again.
-    private sealed record StoredLink(string E, string O, LinkDirection D, bool C, long? X, string? P)
+    private sealed record StoredLink(
+        string E,
+        string O,
+        LinkDirection D,
+        bool C,
+        long? X,
+        string? P,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool K = false)
     {
         public static StoredLink From(Link link) =>
-            new(link.PairId, link.OtherId, link.Direction, link.IsCoupled, link.ExpiresAt?.UtcTicks, Format(link.Pathway));
+            new(link.PairId, link.OtherId, link.Direction, link.IsCoupled, link.ExpiresAt?.UtcTicks, Format(link.Pathway), link.IsCrystalCached);
 
-        public Link ToLink() => new(E, O, D, C, X is { } ticks ? Moment(ticks) : null, ParseDimensions(P));
+        public Link ToLink() => new(E, O, D, C, X is { } ticks ? Moment(ticks) : null, ParseDimensions(P), K);
     }
 }
 

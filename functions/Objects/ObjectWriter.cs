@@ -146,6 +146,7 @@ public sealed partial class ObjectWriter(
         var placement = await PlaceAsync(tenant, change, latest.Content, graph.DimensionsNeeded(now), cancellationToken);
         var version = graph.NextVersion(now);
         var origin = new ObjectVersion(change.ObjectId, version, placement.Pointer, change.Content?.ContentType ?? latest.ContentType);
+        var crystal = await CrystalAsync(tenant, graph, placement.Pointer, change.Content, now, cancellationToken);
         var underWay = new WriteUnderWay(version, placement.Pointer.Sha256, [.. graph.Steps.Select(step => step.ObjectId)]);
         var fixedActions = placement.Actions
             .Concat(placement.Missing.Select(dimension => new Repair(placement.Pointer, dimension).Plan(tenant)))
@@ -155,12 +156,19 @@ public sealed partial class ObjectWriter(
 
         var moved = new HashSet<string>(StringComparer.Ordinal);
         var also = await AlsoAsync(graph.Steps);
-        var wave = Wave.Select(graph, graph.Steps, moved, change.Added, now, [.. fixedActions, .. also]);
+        var wave = Wave.Select(graph, graph.Steps, moved, change.Added, now, [.. fixedActions, .. also], crystal.Length);
+        if (!crystal.IsEmpty && wave.Steps.Count < graph.Steps.Count)
+        {
+            // The cache never makes a write take more transactions: what one cannot hold with it goes without.
+            crystal = default;
+            wave = Wave.Select(graph, graph.Steps, moved, change.Added, now, [.. fixedActions, .. also], 0);
+        }
+
         var isWide = wave.Steps.Count < graph.Steps.Count;
         if (isWide)
         {
             fixedActions.Add(TableAction.Insert(ObjectRows.UnderWayRow(tenant, underWay)));
-            wave = Wave.Select(graph, graph.Steps, moved, change.Added, now, [.. fixedActions, .. also]);
+            wave = Wave.Select(graph, graph.Steps, moved, change.Added, now, [.. fixedActions, .. also], 0);
             also = await AlsoAsync(wave.Steps);
         }
 
@@ -174,7 +182,7 @@ public sealed partial class ObjectWriter(
         TimeSpan? latency;
         try
         {
-            latency = await SendAsync(tenant, graph, wave, change.Added, origin, fixedActions, now, isFirst: true, cancellationToken);
+            latency = await SendAsync(tenant, graph, wave, change.Added, origin, crystal, fixedActions, now, isFirst: true, cancellationToken);
         }
         catch (StorageException exception) when (exception.IsTransient)
         {
@@ -363,7 +371,7 @@ public sealed partial class ObjectWriter(
         foreach (var head in new[] { graph.Head(pair.SourceId), graph.Head(pair.TargetId) })
         {
             var version = head.Exists ? head.Current : head.Current with { Version = graph.NextVersion(now) };
-            actions.Add(Put(tenant, Next(head, version, pair, now)));
+            actions.Add(Put(tenant, Next(head, version, head.Crystal, pair, now)));
             if (!head.Exists)
             {
                 actions.Add(TableAction.Insert(ObjectRows.VersionRow(tenant, version, version.Version)));
@@ -393,6 +401,26 @@ public sealed partial class ObjectWriter(
                 return await contents.PlaceRowsAsync(tenant, pointer, content.Bytes, needed, cancellationToken);
             case { Uploaded: { } uploaded } content:
                 return await contents.PlaceBlobAsync(tenant, uploaded, content.Missing, needed, cancellationToken);
+        }
+    }
+
+    // What the heads of cached entanglements carry along: the content, when it is small. Without it they are read from the dimensions, as others are.
+    private async Task<ReadOnlyMemory<byte>> CrystalAsync(
+        string tenant, ObjectGraph graph, ContentPointer pointer, NewContent? content, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        if (pointer.SizeBytes > ObjectLimits.CrystalBytesMax || pointer.Blob is not null || !graph.Steps.Any(step => graph.IsCached(step.ObjectId, now)))
+        {
+            return default;
+        }
+
+        try
+        {
+            return content?.Bytes ?? await contents.ReadRowsAsync(tenant, pointer, cancellationToken);
+        }
+        catch (ApiException exception)
+        {
+            LogNotCached(exception, graph.Origin.Id);
+            return default;
         }
     }
 
@@ -440,8 +468,8 @@ public sealed partial class ObjectWriter(
     {
         while (graph.Steps.Where(step => !moved.Contains(step.ObjectId)).ToList() is { Count: > 0 } rest)
         {
-            var wave = Wave.Select(graph, rest, moved, null, now, []);
-            if (await SendAsync(tenant, graph, wave, null, origin, [], now, isFirst: false, cancellationToken) is null)
+            var wave = Wave.Select(graph, rest, moved, null, now, [], 0);
+            if (await SendAsync(tenant, graph, wave, null, origin, default, [], now, isFirst: false, cancellationToken) is null)
             {
                 return false;
             }
@@ -459,6 +487,7 @@ public sealed partial class ObjectWriter(
         Wave wave,
         Pair? added,
         ObjectVersion origin,
+        ReadOnlyMemory<byte> crystal,
         IReadOnlyList<TableAction> fixedActions,
         DateTimeOffset now,
         bool isFirst,
@@ -484,7 +513,7 @@ public sealed partial class ObjectWriter(
         {
             var head = graph.Head(step.ObjectId);
             var version = origin with { ObjectId = step.ObjectId };
-            var next = Next(head, version, added, now);
+            var next = Next(head, version, crystal, added, now);
             actions.Add(Put(tenant, next));
             actions.Add(TableAction.Insert(ObjectRows.VersionRow(tenant, version, next.FirstVersion)));
         }
@@ -551,7 +580,7 @@ public sealed partial class ObjectWriter(
 
     private static string[] LaneOf(Pair pair) => pair.KeyId is { } keyId ? [PairCounts.LaneOf(keyId)] : [];
 
-    private static ObjectHead Next(ObjectHead head, ObjectVersion version, Pair? added, DateTimeOffset now)
+    private static ObjectHead Next(ObjectHead head, ObjectVersion version, ReadOnlyMemory<byte> crystal, Pair? added, DateTimeOffset now)
     {
         var links = head.Links.Where(link => !link.IsExpired(now));
         if (added is not null && (head.Id == added.SourceId || head.Id == added.TargetId))
@@ -564,6 +593,7 @@ public sealed partial class ObjectWriter(
             Current = version,
             FirstVersion = head.Exists ? head.FirstVersion : version.Version,
             Links = [.. links],
+            Crystal = crystal,
         };
     }
 
@@ -584,6 +614,9 @@ public sealed partial class ObjectWriter(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "That the entanglement {PairId} has lost its coherence could not be put on record.")]
     private partial void LogNotNoted(Exception exception, string pairId);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The content of {ObjectId} could not be read to be cached with its head.")]
+    private partial void LogNotCached(Exception exception, string objectId);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Version {Version} has not reached all entangled objects yet; maintenance finishes it.")]
     private partial void LogLeftUnderWay(Exception exception, long version);

@@ -101,12 +101,13 @@ public sealed class ObjectsFunction(
 
         query.ThrowIfInvalid();
 
+        var head = given.Count == 0 ? await objects.FindAsync(caller.Tenant, id, cancellationToken) : null;
         var version = (number, at, anchor) switch
         {
             ({ } wanted, _, _) => await objects.FindVersionAsync(caller.Tenant, id, wanted, cancellationToken),
             (_, { } moment, _) => await objects.FindVersionAtAsync(caller.Tenant, id, moment, cancellationToken),
             (_, _, { } anchorId) => await anchors.FindPinnedAsync(caller.Tenant, id, anchorId, cancellationToken),
-            _ => (await objects.FindAsync(caller.Tenant, id, cancellationToken))?.Current,
+            _ => head?.Current,
         };
         if (version is null)
         {
@@ -117,9 +118,14 @@ public sealed class ObjectsFunction(
                 : ApiException.NotFound("anchor", "anchor of the object");
         }
 
-        return new ContentResult(
-            version,
-            (from, length, to) => contents.CopyAsync(caller.Tenant, version.Content, from, length, to, cancellationToken));
+        return head?.CrystalAt(time.GetUtcNow()) is { IsEmpty: false } crystal
+            ? new ContentResult(
+                version,
+                async (from, length, to) => await to.WriteAsync(crystal.Slice((int)from, (int)length), cancellationToken),
+                isCached: true)
+            : new ContentResult(
+                version,
+                (from, length, to) => contents.CopyAsync(caller.Tenant, version.Content, from, length, to, cancellationToken));
     }
 
     private async Task<IResult> DeleteAsync(HttpRequest request, Caller caller, string id, CancellationToken cancellationToken)

@@ -96,7 +96,8 @@ public sealed record Pair(
         },
         Status == PairStatus.Active,
         ExpiresAt,
-        Pathway);
+        Pathway,
+        IsCrystalCached);
 }
 
 /// <summary>How an entanglement ended.</summary>

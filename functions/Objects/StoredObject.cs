@@ -17,6 +17,12 @@ public static partial class ObjectLimits
     /// </summary>
     public const int RowContentBytesMax = 384 * 1024;
 
+    /// <summary>
+    /// The largest content, in bytes, that the heads of entangled objects carry along (<c>crystal_cache</c>). As many heads as a transaction has rows for,
+    /// 33 with their versions and pairs, and a copy for each dimension then still fit into its 4 MiB, unless they have thousands of links.
+    /// </summary>
+    public const int CrystalBytesMax = 32 * 1024;
+
     /// <summary>The longest content type, in characters.</summary>
     public const int ContentTypeCharactersMax = 256;
 
@@ -109,13 +115,15 @@ public enum LinkDirection
 /// <param name="IsCoupled">False while the entanglement is only pending: it then carries no writes.</param>
 /// <param name="ExpiresAt">When it stops; null means never.</param>
 /// <param name="Pathway">The dimensions that hold the pair's content.</param>
+/// <param name="IsCrystalCached">Whether the pair asks for its content to be cached.</param>
 public sealed record Link(
     string PairId,
     string OtherId,
     LinkDirection Direction,
     bool IsCoupled,
     DateTimeOffset? ExpiresAt,
-    IReadOnlyList<int> Pathway)
+    IReadOnlyList<int> Pathway,
+    bool IsCrystalCached = false)
 {
     public bool IsExpired(DateTimeOffset now) => ExpiresAt <= now;
 
@@ -124,6 +132,9 @@ public sealed record Link(
 
     /// <summary>Whether this object is the target of a one-way pair, and so takes writes from nowhere else.</summary>
     public bool Feeds(DateTimeOffset now) => IsCoupled && Direction == LinkDirection.In && !IsExpired(now);
+
+    /// <summary>Whether the object's head carries its content along.</summary>
+    public bool Caches(DateTimeOffset now) => IsCoupled && IsCrystalCached && !IsExpired(now);
 }
 
 /// <summary>The current state of an object.</summary>
@@ -135,12 +146,30 @@ public sealed record Link(
 /// <param name="Links">Its entanglements.</param>
 /// <param name="RowETag">The state of its row in storage; null when it has none.</param>
 /// <param name="HasLocks">Whether anything has ever locked a version of it: only then does a deletion have to look for locks.</param>
-public sealed record ObjectHead(ObjectVersion Current, long FirstVersion, IReadOnlyList<Link> Links, string? RowETag, bool HasLocks = false)
+/// <param name="Crystal">
+/// The content of the current version, carried along for entanglements that ask for it to be cached; empty when none does, or it is too large. It is
+/// written and read with the row that says what the current version is, so it cannot be behind.
+/// </param>
+public sealed record ObjectHead(
+    ObjectVersion Current,
+    long FirstVersion,
+    IReadOnlyList<Link> Links,
+    string? RowETag,
+    bool HasLocks = false,
+    ReadOnlyMemory<byte> Crystal = default)
 {
     public string Id => Current.ObjectId;
 
     /// <summary>Whether there is such an object.</summary>
     public bool Exists => RowETag is not null;
+
+    /// <summary>The cached content, when an entanglement still keeps it and it is what its hash says; empty otherwise.</summary>
+    public ReadOnlyMemory<byte> CrystalAt(DateTimeOffset now) =>
+        !Crystal.IsEmpty
+        && Links.Any(link => link.Caches(now))
+        && Convert.ToHexStringLower(SHA256.HashData(Crystal.Span)) == Current.Content.Sha256
+            ? Crystal
+            : default;
 
     /// <summary>An object that nobody has written: empty, and not stored yet.</summary>
     public static ObjectHead Unwritten(string id) => new(new ObjectVersion(id, 0, ContentPointer.Empty, "application/octet-stream"), 0, [], null);

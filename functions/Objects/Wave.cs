@@ -17,13 +17,15 @@ public sealed record Wave(IReadOnlyList<Step> Steps, IReadOnlyList<string> PairI
     /// <param name="added">The entanglement that the transaction creates; null when it creates none.</param>
     /// <param name="now">The moment: expired pairs do not count.</param>
     /// <param name="fixedActions">What else the transaction holds.</param>
+    /// <param name="crystalBytes">The length of the content that heads with cached entanglements carry along; 0 when it is not cached.</param>
     public static Wave Select(
         ObjectGraph graph,
         IReadOnlyList<Step> rest,
         IReadOnlySet<string> moved,
         Pair? added,
         DateTimeOffset now,
-        List<TableAction> fixedActions)
+        List<TableAction> fixedActions,
+        int crystalBytes)
     {
         var steps = new List<Step>();
         var within = new HashSet<string>(moved, StringComparer.Ordinal);
@@ -46,7 +48,7 @@ public sealed record Wave(IReadOnlyList<Step> Steps, IReadOnlyList<string> PairI
             }
 
             rows += 2 + newPairs.Count;
-            bytes += (RowBytes * (2 + newPairs.Count)) + (LinkBytes * head.Links.Count);
+            bytes += (RowBytes * (2 + newPairs.Count)) + (LinkBytes * head.Links.Count) + (graph.IsCached(step.ObjectId, now) ? crystalBytes * 4 / 3 : 0);
             if (steps.Count >= stepsMin && (rows > ITables.TransactionRowsMax || bytes > TransactionBytes))
             {
                 break;

@@ -55,11 +55,18 @@ public sealed class StorageBudgetTests
         await CostsAsync(4, () => client.DeleteAsync("/api/v3/quantum/objects/f", ("Idempotency-Key", "delete")));
         await CostsAsync(3, () => client.DeleteAsync("/api/v3/quantum/objects/f", ("Idempotency-Key", "delete nothing")));
         await CostsAsync(4, () => client.PostAsync("/api/v3/auth/keys", new { }, ("Idempotency-Key", "make")));
+        await client.PutObjectAsync("i", "x");
+        await client.PutObjectAsync("j", "x");
         await client.PutObjectAsync("g", "x");
         await client.PutObjectAsync("h", "x");
         await CostsAsync(6, async () => (await client.PostAsync(
             "/api/v3/quantum/entangle", new { source_id = "g", target_id = "h", entanglement_strength = 0.9 }, ("Idempotency-Key", "entangle")))
             .Expect(HttpStatusCode.OK));
+
+        // What a pair keeps in the cache is written and read with the heads.
+        await CostsAsync(3, async () => (await client.EntangleAsync("i", "j", new { crystal_cache = true })).Expect(HttpStatusCode.OK));
+        await CostsAsync(4, async () => (await client.PutObjectAsync("i", "cached")).Expect(HttpStatusCode.OK));
+        await CostsAsync(1, () => client.GetObjectAsync("j"));
 
         // The cache: the table's creation, and the announcement of the hour in which something falls due, come once.
         await client.CacheAsync("warm", "1", ttlSeconds: 60);
@@ -110,22 +117,25 @@ public sealed class StorageBudgetTests
         }
     }
 
-    [Fact]
-    public async Task AColdReadCostsTwo()
+    [Theory]
+    [InlineData(false, 2)]
+    [InlineData(true, 1)]
+    public async Task AColdReadCostsTwoAndOneOfACachedPair(bool isCached, int expected)
     {
         var opener = QuantumFlux.Keys.ApiKey.NewSecret(QuantumFlux.Keys.KeyEnvironment.Live);
         var time = new ManualTime();
         await using var writer = await TestApp.StartAsync(time, adminKey: opener);
         await using var reader = await TestApp.StartAsync(time, adminKey: opener);
         var client = await writer.TenantAsync();
-        await client.PutObjectAsync("a", "content");
+        await client.EntangledAsync("a", "b", new { crystal_cache = isCached });
+        (await client.PutObjectAsync("b", "content")).Expect(HttpStatusCode.OK);
         var cold = reader.ClientWith(client.Key, client.Account);
         for (var request = 0; request < 3; request++)
         {
             await cold.GetObjectAsync("other");
         }
 
-        Assert.Equal(2, await reader.Requests.DuringAsync(() => cold.GetObjectAsync("a")));
+        Assert.Equal(expected, await reader.Requests.DuringAsync(() => cold.GetObjectAsync("a")));
         Assert.Equal(1, await reader.Requests.DuringAsync(() => cold.GetObjectAsync("a")));
     }
 }

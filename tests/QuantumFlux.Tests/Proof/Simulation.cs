@@ -159,7 +159,7 @@ public sealed class Simulation
 
         var now = instance.Time.GetUtcNow();
         var pathway = _random.Next(3) == 0 ? [1, 2, 7] : Dimensions.DefaultPathway;
-        var made = new CreateEntanglement(source, target, 1, pathway, isTemporal, isBidirectional, true, false).ToPair($"ent_{++_made:x32}", $"key_{_made % 2}", now);
+        var made = new CreateEntanglement(source, target, 1, pathway, isTemporal, isBidirectional, true, _made % 2 == 0).ToPair($"ent_{++_made:x32}", $"key_{_made % 2}", now);
         var pair = made with
         {
             KeyId = _shape == Shape.TwoHubs ? null : made.KeyId,
@@ -263,6 +263,7 @@ public sealed class Simulation
 
         VerifyLinks(heads, pairs, now);
         VerifyPairs(heads, pairs, now);
+        VerifyCrystals(heads);
         VerifyCounts(rows, pairs);
         VerifyHistory(heads, history);
         VerifyOrder(history);
@@ -305,6 +306,18 @@ public sealed class Simulation
 
         var twice = active.GroupBy(pair => string.Join('+', new[] { pair.SourceId, pair.TargetId }.Order())).FirstOrDefault(group => group.Count() > 1);
         Assert.True(twice is null || twice.All(pair => !pair.IsBidirectional), $"{twice?.Key} are entangled twice");
+    }
+
+    // What is cached is the current content, and only while an entanglement wants it.
+    private static void VerifyCrystals(Dictionary<string, ObjectHead> heads)
+    {
+        foreach (var head in heads.Values.Where(head => !head.Crystal.IsEmpty))
+        {
+            Assert.True(head.Links.Any(link => link.IsCoupled && link.IsCrystalCached), $"{head.Id} keeps its content cached for nobody");
+            Assert.True(
+                Convert.ToHexStringLower(SHA256.HashData(head.Crystal.Span)) == head.Current.Content.Sha256,
+                $"{head.Id} has other content cached than {head.Current}");
+        }
     }
 
     private void VerifyCounts(IReadOnlyList<TableRow> rows, IReadOnlyList<Pair> pairs)
