@@ -88,24 +88,24 @@ public sealed class StorageBudgetTests
         // The first anchor to fall due in an hour announces it. Far off, since timers of other tests run in the same storage by the real clock.
         const long Seconds = 50L * 365 * 24 * 60 * 60;
         var (anchors, pinned) = (new List<string>(), time.GetUtcNow());
-        await CostsAsync(2, () => client.PutObjectAsync("i", "one"));
-        await CostsAsync(2, async () => anchors.Add(await client.AnchoredAsync("i", time.GetUtcNow())));
-        await CostsAsync(3, async () => anchors.Add(await client.AnchoredAsync("i", time.GetUtcNow(), duration: Seconds)));
-        await CostsAsync(2, async () => anchors.Add(await client.AnchoredAsync("i", time.GetUtcNow(), duration: Seconds)));
+        await CostsAsync(2, () => client.PutObjectAsync("m", "one"));
+        await CostsAsync(2, async () => anchors.Add(await client.AnchoredAsync("m", time.GetUtcNow())));
+        await CostsAsync(3, async () => anchors.Add(await client.AnchoredAsync("m", time.GetUtcNow(), duration: Seconds)));
+        await CostsAsync(2, async () => anchors.Add(await client.AnchoredAsync("m", time.GetUtcNow(), duration: Seconds)));
         time.Advance(TimeSpan.FromMilliseconds(1));
-        await CostsAsync(2, () => client.PutObjectAsync("i", "two"));
-        await CostsAsync(3, async () => anchors.Add(await client.AnchoredAsync("i", pinned, duration: Seconds)));
-        await CostsAsync(3, () => client.GetAsync($"/api/v3/quantum/objects/i?anchor={anchors[3]}"));
+        await CostsAsync(2, () => client.PutObjectAsync("m", "two"));
+        await CostsAsync(3, async () => anchors.Add(await client.AnchoredAsync("m", pinned, duration: Seconds)));
+        await CostsAsync(3, () => client.GetAsync($"/api/v3/quantum/objects/m?anchor={anchors[3]}"));
         await CostsAsync(3, () => client.GetAsync($"{AnchorRequests.Path}/{anchors[3]}"));
         await CostsAsync(1, () => client.GetAsync(AnchorRequests.Path));
         await CostsAsync(1, () => client.GetAsync($"{AnchorRequests.Path}?limit=2"));
-        await CostsAsync(2, () => client.DeleteAsync("/api/v3/quantum/objects/i"));
+        await CostsAsync(2, () => client.DeleteAsync("/api/v3/quantum/objects/m"));
         foreach (var anchor in anchors)
         {
             await CostsAsync(2, async () => (await client.DeleteAsync($"{AnchorRequests.Path}/{anchor}")).Expect(HttpStatusCode.OK));
         }
 
-        await CostsAsync(4, async () => (await client.DeleteAsync("/api/v3/quantum/objects/i")).Expect(HttpStatusCode.OK));
+        await CostsAsync(4, async () => (await client.DeleteAsync("/api/v3/quantum/objects/m")).Expect(HttpStatusCode.OK));
 
         time.Advance(TimeSpan.FromSeconds(5));
         await CostsAsync(2, () => client.GetObjectAsync("b"));
