@@ -52,7 +52,7 @@ public sealed record CacheOperation(CacheOperationKind Kind, string Key, CreateC
 /// transaction around them.
 /// </summary>
 public sealed class CacheBatch(
-    IReadOnlyList<JsonBody> operations, Func<CacheOperation, Task<(int Status, object Body)>> run, Caller caller, TimeProvider time)
+    IReadOnlyList<JsonBody> operations, Func<int, CacheOperation, Task<(int Status, object Body)>> run, Caller caller, TimeProvider time)
 {
     private const int AtOnceMax = 16;
 
@@ -83,17 +83,17 @@ public sealed class CacheBatch(
         {
             foreach (var (index, operation) in sameKey)
             {
-                results[index] = await RunAsync(operation);
+                results[index] = await RunAsync(index, operation);
             }
         });
         return results;
     }
 
-    private async Task<CacheBatchResult> RunAsync(CacheOperation operation)
+    private async Task<CacheBatchResult> RunAsync(int index, CacheOperation operation)
     {
         try
         {
-            var (status, body) = await run(operation);
+            var (status, body) = await run(index, operation);
             return new CacheBatchResult(status, body as ReadOnlyMemory<byte>? ?? JsonSerializer.SerializeToUtf8Bytes(body, Json.Options));
         }
         catch (ApiException exception)

@@ -19,7 +19,7 @@ public enum ClaimState
 
 /// <summary>An <c>Idempotency-Key</c> in use.</summary>
 /// <param name="Tenant">Whose request it is.</param>
-/// <param name="Scope">What the key stands for, see <see cref="OperationKey.ScopeOf"/>: 64 hex digits, from which nobody learns the key.</param>
+/// <param name="Scope">What the key stands for, see <see cref="OperationKey.ScopesOf"/>: 64 hex digits, from which nobody learns the key.</param>
 /// <param name="OperationId">Tells this use from one of the same key after it was forgotten: 32 hex digits.</param>
 /// <param name="StartedAt">When it was first claimed.</param>
 /// <param name="State">How far it is.</param>

@@ -22,8 +22,14 @@ public sealed partial class IdempotentRequests(ClaimStore claims, MasterKey mast
             return await handler(caller);
         }
 
-        var scope = OperationKey.ScopeOf(master, caller.Tenant, request.Method, route, idempotencyKey);
-        var (ours, theirs) = await claims.BeginAsync(caller.Tenant, scope, cancellationToken);
+        var scopes = OperationKey.ScopesOf(master, caller.Tenant, request.Method, route, idempotencyKey);
+        var (age, theirs) = await FindOlderAsync(caller.Tenant, scopes, cancellationToken);
+        Claim? ours = null;
+        if (theirs is null)
+        {
+            (ours, theirs) = await claims.BeginAsync(caller.Tenant, scopes[0], cancellationToken);
+        }
+
         var now = time.GetUtcNow();
         if (ours is null && (theirs is null || theirs.IsLeased(now)))
         {
@@ -38,8 +44,22 @@ public sealed partial class IdempotentRequests(ClaimStore claims, MasterKey mast
         }
 
         return ours is not null
-            ? await RunAsync(request, caller, handler, ours, new OperationKey(master, idempotencyKey, ours.OperationId), cancellationToken)
-            : await ReplayAsync(request, theirs!, new OperationKey(master, idempotencyKey, theirs!.OperationId), cancellationToken);
+            ? await RunAsync(request, caller, handler, ours, new OperationKey(master, age, idempotencyKey, ours.OperationId), cancellationToken)
+            : await ReplayAsync(request, theirs!, new OperationKey(master, age, idempotencyKey, theirs!.OperationId), cancellationToken);
+    }
+
+    // What began before the master key was replaced. One storage request for each previous key, so none for most.
+    private async Task<(int Age, Claim? Claim)> FindOlderAsync(string tenant, IReadOnlyList<string> scopes, CancellationToken cancellationToken)
+    {
+        for (var age = 1; age < scopes.Count; age++)
+        {
+            if (await claims.FindAsync(tenant, scopes[age], cancellationToken) is { } claim && claim.ExpiresAt > time.GetUtcNow())
+            {
+                return (age, claim);
+            }
+        }
+
+        return (0, null);
     }
 
     private async Task<IResult> RunAsync(
@@ -59,7 +79,7 @@ public sealed partial class IdempotentRequests(ClaimStore claims, MasterKey mast
                     result = await handler(caller.With(operation));
                     recorded = ReferenceEquals(result, operation.FinalAnswer) ? operation.FinalAnswer : null;
                 }
-                catch (ApiException error) when (IsKept(error.Status) && error.Code != "IDEMPOTENCY_IN_PROGRESS")
+                catch (ApiException error) when (IsKept(error.Status) && error.Code is not ("IDEMPOTENCY_IN_PROGRESS" or "IDEMPOTENCY_KEY_REUSED"))
                 {
                     result = new ErrorResult(error, caller.RequestId, time.GetUtcNow());
                 }

@@ -18,14 +18,21 @@ public sealed class OperationKey
 
     /// <summary>The secret of an operation.</summary>
     /// <param name="master">The master key.</param>
+    /// <param name="age">Under which master key it began: 0 for the current one, 1 for the first of the previous ones, and so on.</param>
     /// <param name="idempotencyKey">The header's value.</param>
     /// <param name="operationId">The operation, so that a key that is used again long after gives other secrets.</param>
-    public OperationKey(MasterKey master, string idempotencyKey, string operationId) =>
-        _key = master.Derive(Encoding.UTF8.GetBytes($"idempotency:{operationId}:{idempotencyKey}"));
+    public OperationKey(MasterKey master, int age, string idempotencyKey, string operationId) =>
+        _key = master.DeriveAll(Encoding.UTF8.GetBytes($"idempotency:{operationId}:{idempotencyKey}"))[age];
 
-    /// <summary>What a key stands for: a tenant's requests of one verb to one route. 64 hex digits, from which only the master key leads back.</summary>
-    public static string ScopeOf(MasterKey master, string tenant, string method, string route, string idempotencyKey) => Convert.ToHexStringLower(
-        HMACSHA256.HashData(master.Derive("idempotency_scope"u8), Encoding.UTF8.GetBytes($"{tenant}\n{method}\n{route}\n{idempotencyKey}")));
+    /// <summary>
+    /// What a key stands for: a tenant's requests of one verb to one route. 64 hex digits, from which only the master key leads back; one text for each
+    /// master key, the current one's first.
+    /// </summary>
+    public static IReadOnlyList<string> ScopesOf(MasterKey master, string tenant, string method, string route, string idempotencyKey)
+    {
+        var named = Encoding.UTF8.GetBytes($"{tenant}\n{method}\n{route}\n{idempotencyKey}");
+        return [.. master.DeriveAll("idempotency_scope"u8).Select(key => Convert.ToHexStringLower(HMACSHA256.HashData(key, named)))];
+    }
 
     /// <summary>Bytes for one purpose (HKDF-SHA-256, RFC 5869, its second step), the same each time.</summary>
     public byte[] Derive(string purpose, int length = MasterKey.Bytes) =>
