@@ -22,7 +22,7 @@ public sealed class StorageBudgetTests
         (await client.DeleteAsync($"/api/v3/quantum/entangle/{other}")).Expect(HttpStatusCode.OK);
 
         // Metering, less than one in fifty requests, is counted by tests of its own: what follows finds enough leased.
-        for (var request = 0; request < 100; request++)
+        for (var request = 0; request < 150; request++)
         {
             await client.PostAsync("/api/v3/quantum/entangle", new { });
         }
