@@ -137,7 +137,8 @@ public sealed class FaultMatrixTests(ITestOutputHelper output)
 
         foreach (var kind in (await world.RowsAsync("cache", client.Tenant()))
             .Where(row => row.Whole("Kind") != (long)CacheDueKind.Check)
-            .CountBy(row => $"{row.Key[0]}{row.Whole("Kind")}"))
+            .CountBy(row => $"{row.Key[0]}{row.Whole("Kind")}")
+            .OrderBy(kind => kind.Key, StringComparer.Ordinal))
         {
             state.Append(CultureInfo.InvariantCulture, $"{kind.Key}: {kind.Value} rows of the cache\n");
         }
