@@ -32,20 +32,28 @@ public sealed class AnchorStore(
     /// that an anchor of the tenant falls due in, and what copies to all dimensions need.
     /// </summary>
     /// <param name="tenant">The tenant.</param>
+    /// <param name="id">The anchor's id.</param>
     /// <param name="create">What is to be anchored.</param>
     /// <param name="isSandbox">Whether a dataset that nobody has written is made, empty since the anchor's moment.</param>
+    /// <param name="also">Gives further rows for the transaction that makes the anchor, which it is told; null for none.</param>
     /// <param name="cancellationToken">Ends the call early.</param>
     /// <exception cref="ApiException">
     /// 404 without the dataset; 409 <c>QUANTUM_CONFLICT</c> when the anchor would drift and must not; 503 <c>DIMENSIONAL_INSTABILITY</c> when what is to be
     /// copied cannot be read.
     /// </exception>
-    public async Task<Anchor> CreateAsync(string tenant, CreateAnchor create, bool isSandbox, CancellationToken cancellationToken)
+    public async Task<Anchor> CreateAsync(
+        string tenant,
+        string id,
+        CreateAnchor create,
+        bool isSandbox,
+        Func<Anchor, Task<IReadOnlyList<TableAction>>>? also,
+        CancellationToken cancellationToken)
     {
         using var lane = await lanes.EnterAsync(tenant, [create.DatasetId], cancellationToken);
         for (var attempt = 0; attempt < AttemptsMax; attempt++)
         {
             var now = time.GetUtcNow();
-            var anchor = create.ToAnchor(now);
+            var anchor = create.ToAnchor(id, now);
             var head = await objects.FindAsync(tenant, create.DatasetId, cancellationToken)
                 ?? (isSandbox ? EmptySince(anchor.MomentAt(now), create.DatasetId, now) : throw ApiException.NotFound("dataset_id", "object"));
             anchor = anchor with { FirstVersion = head.FirstVersion };
@@ -61,7 +69,9 @@ public sealed class AnchorStore(
                 }
 
                 var rows = AnchorRows.All(tenant, anchor, version with { Content = placement.Pointer }).Select(TableAction.Insert);
-                if ((await _tables.WriteAsync(ObjectRows.Table, [.. rows, .. Touch(tenant, head, anchor), .. ToWrite(tenant, placement)], cancellationToken)).IsDone)
+                var further = also is null ? [] : await also(anchor);
+                if ((await _tables.WriteAsync(
+                    ObjectRows.Table, [.. rows, .. Touch(tenant, head, anchor), .. ToWrite(tenant, placement), .. further], cancellationToken)).IsDone)
                 {
                     return anchor;
                 }
@@ -145,8 +155,13 @@ public sealed class AnchorStore(
     }
 
     /// <summary>Removes an anchor and its lock. One storage request; two for one that has expired.</summary>
+    /// <param name="tenant">The tenant.</param>
+    /// <param name="anchor">The anchor.</param>
+    /// <param name="also">Gives further rows for the transaction that removes the anchor, which it is told; null for none.</param>
+    /// <param name="cancellationToken">Ends the call early.</param>
     /// <returns>The anchor as it was in the end, or null when somebody else has removed it.</returns>
-    public async Task<Anchor?> RemoveAsync(string tenant, Anchor anchor, CancellationToken cancellationToken)
+    public async Task<Anchor?> RemoveAsync(
+        string tenant, Anchor anchor, Func<Anchor, Task<IReadOnlyList<TableAction>>>? also, CancellationToken cancellationToken)
     {
         var isEnded = anchor.IsExpired(time.GetUtcNow());
         for (var attempt = 0; attempt < AttemptsMax; attempt++)
@@ -166,8 +181,9 @@ public sealed class AnchorStore(
             }
 
             var removal = TableAction.Delete(tenant, AnchorRows.Key(anchor.Id), anchor.RowETag!);
+            var further = also is null ? [] : await also(anchor);
             if ((await _tables.WriteAsync(
-                ObjectRows.Table, [removal, .. keys.Select(key => TableAction.Delete(tenant, key, "*"))], cancellationToken)).IsDone)
+                ObjectRows.Table, [removal, .. keys.Select(key => TableAction.Delete(tenant, key, "*")), .. further], cancellationToken)).IsDone)
             {
                 return anchor;
             }

@@ -3,6 +3,7 @@ using Microsoft.Azure.Functions.Worker;
 using QuantumFlux.Api;
 using QuantumFlux.Keys;
 using QuantumFlux.Objects;
+using QuantumFlux.Storage;
 
 namespace QuantumFlux.Anchors;
 
@@ -43,9 +44,19 @@ public sealed class AnchorsFunction(ApiGate gate, AnchorStore anchors, Dimension
             throw ApiException.DimensionalRoutingDenied("free", "options.multi_dimensional", "must be false or absent");
         }
 
-        var anchor = await anchors.CreateAsync(caller.Tenant, create, caller.IsSandbox, cancellationToken);
-        request.HttpContext.Response.Headers.Location = $"/api/v3/temporal/anchor/{anchor.Id}";
-        return Json.Result(CreatedAnchorView.From(anchor, Sign(caller, anchor), Stability(anchor)), StatusCodes.Status201Created);
+        JsonAnswer? recorded = null;
+        await anchors.CreateAsync(
+            caller.Tenant, caller.NewId(Anchor.Prefix, time.GetUtcNow()), create, caller.IsSandbox, RecordAsync, cancellationToken);
+        return recorded!;
+
+        Task<IReadOnlyList<TableAction>> RecordAsync(Anchor anchor)
+        {
+            recorded = Json.Result(
+                CreatedAnchorView.From(anchor, Sign(caller, anchor), Stability(anchor)),
+                StatusCodes.Status201Created,
+                ("Location", $"/api/v3/temporal/anchor/{anchor.Id}"));
+            return caller.RecordAsync(recorded, isFinal: true, cancellationToken);
+        }
     }
 
     private async Task<IResult> ListAsync(HttpRequest request, Caller caller, CancellationToken cancellationToken)
@@ -107,9 +118,17 @@ public sealed class AnchorsFunction(ApiGate gate, AnchorStore anchors, Dimension
         var anchor = await FindAsync(caller, id, cancellationToken);
         QuantumSignature.Check(request, Sign(caller, anchor));
 
-        var removed = await anchors.RemoveAsync(caller.Tenant, anchor, cancellationToken) ?? throw ApiException.NotFound("anchor_id", "anchor");
-        var now = time.GetUtcNow();
-        return Json.Result(new RemovedAnchorView(removed.Id, "removed", removed.DriftAt(now).TotalMilliseconds, now));
+        JsonAnswer? recorded = null;
+        return await anchors.RemoveAsync(caller.Tenant, anchor, RecordAsync, cancellationToken) is not null
+            ? recorded!
+            : throw ApiException.NotFound("anchor_id", "anchor");
+
+        Task<IReadOnlyList<TableAction>> RecordAsync(Anchor removed)
+        {
+            var now = time.GetUtcNow();
+            recorded = Json.Result(new RemovedAnchorView(removed.Id, "removed", removed.DriftAt(now).TotalMilliseconds, now));
+            return caller.RecordAsync(recorded, isFinal: true, cancellationToken);
+        }
     }
 
     private async Task<Anchor> FindAsync(Caller caller, string id, CancellationToken cancellationToken) =>

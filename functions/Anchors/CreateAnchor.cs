@@ -54,8 +54,8 @@ public sealed record CreateAnchor(
     }
 
     /// <summary>The anchor that the request describes, before it has pinned anything. Its lifetime counts from now, whatever moment it stands for.</summary>
-    public Anchor ToAnchor(DateTimeOffset now) => new(
-        Ids.New(Anchor.Prefix, now),
+    public Anchor ToAnchor(string id, DateTimeOffset now) => new(
+        id,
         DatasetId,
         0,
         Type,

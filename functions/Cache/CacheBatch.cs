@@ -49,10 +49,10 @@ public sealed record CacheOperation(CacheOperationKind Kind, string Key, CreateC
 
 /// <summary>
 /// Up to a hundred operations in one request, each with a status of its own. Those on one key run in their order, the others at once; there is no
-/// transaction around them.
+/// transaction around them. Under an <c>Idempotency-Key</c> a failure of ours ends the whole: no answer is kept that says so, and the next run does the rest.
 /// </summary>
 public sealed class CacheBatch(
-    IReadOnlyList<JsonBody> operations, Func<CacheOperation, Task<(int Status, object Body)>> run, Caller caller, TimeProvider time)
+    IReadOnlyList<JsonBody> operations, Func<int, CacheOperation, Task<(int Status, object Body)>> run, Caller caller, TimeProvider time)
 {
     private const int AtOnceMax = 16;
 
@@ -83,24 +83,24 @@ public sealed class CacheBatch(
         {
             foreach (var (index, operation) in sameKey)
             {
-                results[index] = await RunAsync(operation);
+                results[index] = await RunAsync(index, operation);
             }
         });
         return results;
     }
 
-    private async Task<CacheBatchResult> RunAsync(CacheOperation operation)
+    private async Task<CacheBatchResult> RunAsync(int index, CacheOperation operation)
     {
         try
         {
-            var (status, body) = await run(operation);
+            var (status, body) = await run(index, operation);
             return new CacheBatchResult(status, body as ReadOnlyMemory<byte>? ?? JsonSerializer.SerializeToUtf8Bytes(body, Json.Options));
         }
-        catch (ApiException exception)
+        catch (ApiException exception) when (caller.Operation is null || exception.Status < StatusCodes.Status500InternalServerError)
         {
             return Failed(exception);
         }
-        catch (StorageException exception) when (exception.IsTransient)
+        catch (StorageException exception) when (exception.IsTransient && caller.Operation is null)
         {
             return Failed(ApiException.Unavailable());
         }

@@ -14,6 +14,9 @@ public enum CacheDueKind
 
     /// <summary>A copy is missing or broken: it is brought back.</summary>
     Repair,
+
+    /// <summary>The mark of a change is of no use any more: it is removed. See <see cref="CacheEffect"/>.</summary>
+    Effect,
 }
 
 /// <summary>Something to be done for one write of an entry at some time. It may be out of date by then: the entry itself decides.</summary>
@@ -31,7 +34,11 @@ public sealed record CacheDue(
     private static readonly TimeSpan _checkAfterMax = TimeSpan.FromDays(1);
 
     /// <summary>The key of its row.</summary>
-    public string RowKey => string.Create(CultureInfo.InvariantCulture, $"{CacheRows.DueFrom}{At.UtcTicks:D19}:{(int)Kind}:{TableKey.Escape(CacheId)}");
+    public string RowKey => KeyOf(Kind, At, CacheId);
+
+    /// <summary>The key of the row of something that falls due.</summary>
+    public static string KeyOf(CacheDueKind kind, DateTimeOffset at, string id) =>
+        string.Create(CultureInfo.InvariantCulture, $"{CacheRows.DueFrom}{at.UtcTicks:D19}:{(int)kind}:{TableKey.Escape(id)}");
 
     /// <summary>The removal of an entry that expires.</summary>
     public static CacheDue ForForgetting(CacheEntry entry) => Of(CacheDueKind.Forget, entry.ForgottenAt!.Value, entry);
@@ -66,7 +73,7 @@ public sealed record CacheDue(
         row.Text("Key")!,
         row.Text("CacheId")!,
         new DateTimeOffset(row.Whole("StoredAt")!.Value, TimeSpan.Zero),
-        [.. row.Text("Dimensions")!.Split(',').Select(part => int.Parse(part, CultureInfo.InvariantCulture))],
+        [.. row.Text("Dimensions")!.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(part => int.Parse(part, CultureInfo.InvariantCulture))],
         row.Flag("IsBlob")!.Value);
 
     private static CacheDue Of(CacheDueKind kind, DateTimeOffset at, CacheEntry entry) =>

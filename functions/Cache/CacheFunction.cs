@@ -53,7 +53,7 @@ public sealed partial class CacheFunction(
     {
         // What is there is replaced unseen, so no signature can be right.
         QuantumSignature.Check(request, null);
-        var written = await writer.ReceiveAsync(request, caller.Tenant, Condition(request), cancellationToken);
+        var written = await writer.ReceiveAsync(request, caller.Tenant, Condition(request), CacheEffect.Of(caller), cancellationToken);
         return Json.Result(View(caller, written), StatusCodes.Status201Created, ("ETag", written.Entry.ETag));
     }
 
@@ -98,20 +98,19 @@ public sealed partial class CacheFunction(
     private async Task<IResult> DeleteAsync(HttpRequest request, Caller caller, string key, CancellationToken cancellationToken)
     {
         RequireKey(request, new QueryParameters(request), key);
-        CacheEntry? signed = null;
-        if (QuantumSignature.IsGiven(request))
-        {
-            var found = await FindAsync(caller, key, cancellationToken);
-            signature.Check(request, found.Entry.SignedParts(caller.Tenant, found.Secrets.Sha256));
-            signed = found.Entry;
-        }
-
-        return Json.Result(await DeleteAsync(caller, key, Check, cancellationToken));
+        var isSigned = QuantumSignature.IsGiven(request);
+        var signed = isSigned ? await store.FindAsync(caller.Tenant, key, cancellationToken) : null;
+        return Json.Result(await DeleteAsync(caller, key, Check, CacheEffect.Of(caller), cancellationToken));
 
         void Check(string? etag)
         {
+            if (signed is not null)
+            {
+                signature.Check(request, signed.Entry.SignedParts(caller.Tenant, signed.Secrets.Sha256));
+            }
+
             Preconditions.CheckWrite(request, etag);
-            if (signed is not null && etag != signed.ETag)
+            if (isSigned && etag != signed?.Entry.ETag)
             {
                 // Written anew since it was looked at.
                 throw ApiException.InvalidSignature();
@@ -126,20 +125,21 @@ public sealed partial class CacheFunction(
         var operations = body.RequiredObjects("operations", CacheLimits.BatchOperationsMax);
         body.ThrowIfInvalid();
         return Json.Result(new CacheBatchView(
-            await new CacheBatch(operations, operation => RunAsync(caller, operation, cancellationToken), caller, time).RunAsync(cancellationToken)));
+            await new CacheBatch(operations, (index, operation) => RunAsync(caller, index, operation, cancellationToken), caller, time).RunAsync(cancellationToken)));
     }
 
     // One operation of a batch: what it answers by itself.
-    private async Task<(int Status, object Body)> RunAsync(Caller caller, CacheOperation operation, CancellationToken cancellationToken)
+    private async Task<(int Status, object Body)> RunAsync(Caller caller, int index, CacheOperation operation, CancellationToken cancellationToken)
     {
         caller.Require(operation.Kind == CacheOperationKind.Get ? Keys.Scopes.Read : Keys.Scopes.Write);
         switch (operation.Kind)
         {
             case CacheOperationKind.Put:
-                var written = await writer.PutAsync(caller.Tenant, operation.Create!, operation.Value, null, cancellationToken);
+                var written = await writer.PutAsync(
+                    caller.Tenant, operation.Create!, operation.Value, null, CacheEffect.Of(caller, index), cancellationToken);
                 return (StatusCodes.Status201Created, View(caller, written));
             case CacheOperationKind.Delete:
-                return (StatusCodes.Status200OK, await DeleteAsync(caller, operation.Key, _ => { }, cancellationToken));
+                return (StatusCodes.Status200OK, await DeleteAsync(caller, operation.Key, _ => { }, CacheEffect.Of(caller, index), cancellationToken));
             default:
                 var found = await FindAsync(caller, operation.Key, cancellationToken);
                 if (found.Entry.OriginalBytes > CacheLimits.BatchValueBytesMax)
@@ -164,11 +164,9 @@ public sealed partial class CacheFunction(
         return found;
     }
 
-    private async Task<DeletedCacheEntryView> DeleteAsync(Caller caller, string key, Action<string?> check, CancellationToken cancellationToken)
-    {
-        await store.DeleteAsync(caller.Tenant, key, check, cancellationToken);
-        return new DeletedCacheEntryView(key, "deleted", time.GetUtcNow());
-    }
+    private async Task<DeletedCacheEntryView> DeleteAsync(
+        Caller caller, string key, Action<string?> check, CacheEffect? effect, CancellationToken cancellationToken) =>
+        new(key, "deleted", await store.DeleteAsync(caller.Tenant, key, check, effect, cancellationToken));
 
     private StoredCacheEntryView View(Caller caller, WrittenEntry written) =>
         StoredCacheEntryView.From(written.Entry, signature.Sign(written.Entry.SignedParts(caller.Tenant, written.Sha256)));

@@ -65,7 +65,7 @@ public sealed partial class CacheMaintenance(
         {
             try
             {
-                var row = await store.PeekAsync(tenant, sameKey.Key, cancellationToken);
+                var row = sameKey.All(item => item.Kind == CacheDueKind.Effect) ? null : await store.PeekAsync(tenant, sameKey.Key, cancellationToken);
                 foreach (var item in sameKey)
                 {
                     var isCurrent = row is not null && CacheRows.CacheId(row) == item.CacheId;
@@ -108,10 +108,11 @@ public sealed partial class CacheMaintenance(
     {
         switch (item.Kind)
         {
+            case CacheDueKind.Effect:
             case CacheDueKind.Forget when current is null:
                 return OutOfDate;
             case CacheDueKind.Forget:
-                return await store.RemoveAsync(tenant, current, await store.CopiesAsync(tenant, item.Key, cancellationToken), cancellationToken)
+                return await store.RemoveAsync(tenant, current, await store.CopiesAsync(tenant, item.Key, cancellationToken), [], cancellationToken)
                     ? "forgotten"
                     : Failed;
             case CacheDueKind.Check when current is not null:

@@ -90,20 +90,24 @@ public sealed class CacheStore(
     }
 
     /// <summary>
-    /// Writes an entry and its copies in one transaction, in place of whatever is there. One storage request; with a condition, two.
+    /// Writes an entry and its copies in one transaction, in place of whatever is there. One storage request; with a condition, two; one more when an
+    /// earlier run has done it or the condition fails.
     /// </summary>
     /// <param name="tenant">The tenant.</param>
     /// <param name="entry">The entry.</param>
     /// <param name="rows">Its row and those of its copies.</param>
     /// <param name="missing">The dimensions that did not take their copy.</param>
     /// <param name="check">Is given the current ETag, or null when there is no live entry, and ends the request when the condition fails; null means no condition.</param>
+    /// <param name="effect">What is to be done once; null means each time.</param>
     /// <param name="cancellationToken">Ends the call early.</param>
-    public async Task WriteAsync(
+    /// <returns>The entry, or the one that an earlier run wrote.</returns>
+    public async Task<CacheEntry> WriteAsync(
         string tenant,
         CacheEntry entry,
         IReadOnlyList<TableRow> rows,
         IReadOnlyList<int> missing,
         Action<string?>? check,
+        CacheEffect? effect,
         CancellationToken cancellationToken)
     {
         var actions = rows.Select(TableAction.Upsert).ToList();
@@ -113,61 +117,100 @@ public sealed class CacheStore(
             actions.Add(TableAction.Upsert(item.ToRow(tenant)));
         }
 
+        actions.AddRange(await MarkAsync(tenant, effect, entry.Key, entry.StoredAt, entry, cancellationToken));
         for (var attempt = 0; attempt < AttemptsMax; attempt++)
         {
-            if (check is not null)
+            try
             {
-                var current = await PeekAsync(tenant, entry.Key, cancellationToken);
-                var isThere = current is not null && CacheRows.TryParse(current)?.IsExpired(time.GetUtcNow()) is not true;
-                check(isThere ? ETagOf(current!) : null);
-                actions[0] = current is null ? TableAction.Insert(rows[0]) : TableAction.Replace(rows[0], current.ETag!);
+                if (check is not null)
+                {
+                    var current = await PeekAsync(tenant, entry.Key, cancellationToken);
+                    var isThere = current is not null && CacheRows.TryParse(current)?.IsExpired(time.GetUtcNow()) is not true;
+                    check(isThere ? ETagOf(current!) : null);
+                    actions[0] = current is null ? TableAction.Insert(rows[0]) : TableAction.Replace(rows[0], current.ETag!);
+                }
+
+                if ((await _tables.WriteAsync(CacheRows.Table, actions, cancellationToken)).IsDone)
+                {
+                    return entry;
+                }
+            }
+            catch (ApiException) when (effect is not null)
+            {
+                // Perhaps it is what an earlier run wrote that the condition forbids.
+                if (await FindMarkAsync(tenant, effect, cancellationToken) is { } earlier)
+                {
+                    return await effect.WrittenAsync(earlier, entry, cancellationToken);
+                }
+
+                throw;
             }
 
-            if ((await _tables.WriteAsync(CacheRows.Table, actions, cancellationToken)).IsDone)
+            if (effect is not null && await FindMarkAsync(tenant, effect, cancellationToken) is { } mark)
             {
-                return;
+                return await effect.WrittenAsync(mark, entry, cancellationToken);
             }
         }
 
         throw ApiException.Unavailable();
     }
 
-    /// <summary>Removes a live entry and its copies. Three storage requests, two of them at once.</summary>
+    /// <summary>Removes a live entry and its copies. Three storage requests, two of them at once; one more when an earlier run has done it or it is refused.</summary>
     /// <param name="tenant">The tenant.</param>
     /// <param name="key">The key.</param>
     /// <param name="check">Is given the entry's ETag, and ends the request when its condition fails.</param>
+    /// <param name="effect">What is to be done once; null means each time.</param>
     /// <param name="cancellationToken">Ends the call early.</param>
+    /// <returns>When it was removed, by this run or an earlier one.</returns>
     /// <exception cref="ApiException">404 when there is none, 410 when it has expired.</exception>
-    public async Task DeleteAsync(string tenant, string key, Action<string?> check, CancellationToken cancellationToken)
+    public async Task<DateTimeOffset> DeleteAsync(
+        string tenant, string key, Action<string?> check, CacheEffect? effect, CancellationToken cancellationToken)
     {
         for (var attempt = 0; attempt < AttemptsMax; attempt++)
         {
-            var (peek, ask) = (PeekAsync(tenant, key, cancellationToken), CopiesAsync(tenant, key, cancellationToken));
-            await Task.WhenAll(peek, ask);
-            if (await peek is not { } row)
+            try
             {
-                throw CacheLimits.NotFound();
+                var (peek, ask) = (PeekAsync(tenant, key, cancellationToken), CopiesAsync(tenant, key, cancellationToken));
+                await Task.WhenAll(peek, ask);
+                var row = await peek ?? throw CacheLimits.NotFound();
+                var now = time.GetUtcNow();
+                CacheRows.TryParse(row)?.RequireAlive(now);
+                check(ETagOf(row));
+                if (await RemoveAsync(tenant, row, await ask, await MarkAsync(tenant, effect, key, now, null, cancellationToken), cancellationToken))
+                {
+                    return now;
+                }
+            }
+            catch (ApiException) when (effect is not null)
+            {
+                // Perhaps it is gone because an earlier run removed it.
+                if (await FindMarkAsync(tenant, effect, cancellationToken) is { } earlier)
+                {
+                    return await effect.MomentAsync(earlier, cancellationToken);
+                }
+
+                throw;
             }
 
-            CacheRows.TryParse(row)?.RequireAlive(time.GetUtcNow());
-            check(ETagOf(row));
-            if (await RemoveAsync(tenant, row, await ask, cancellationToken))
+            if (effect is not null && await FindMarkAsync(tenant, effect, cancellationToken) is { } mark)
             {
-                return;
+                return await effect.MomentAsync(mark, cancellationToken);
             }
         }
 
         throw ApiException.Unavailable();
     }
 
-    /// <summary>Removes an entry and its copies as they were read.</summary>
+    /// <summary>Removes an entry and its copies as they were read, and does what else is to happen with that.</summary>
     /// <returns>False when something about them has changed since.</returns>
-    public async Task<bool> RemoveAsync(string tenant, TableRow row, IReadOnlyList<string> copies, CancellationToken cancellationToken)
+    public async Task<bool> RemoveAsync(
+        string tenant, TableRow row, IReadOnlyList<string> copies, IReadOnlyList<TableAction> also, CancellationToken cancellationToken)
     {
         IReadOnlyList<TableAction> actions =
         [
             TableAction.Delete(tenant, row.Key, row.ETag!),
             .. copies.Select(copy => TableAction.Delete(tenant, copy, "*")),
+            .. also,
         ];
         if (!(await _tables.WriteAsync(CacheRows.Table, actions, cancellationToken)).IsDone)
         {
@@ -205,6 +248,22 @@ public sealed class CacheStore(
         await due.AnnounceAsync(DueKind, tenant, item.At, cancellationToken);
         await _tables.WriteAsync(CacheRows.Table, [TableAction.Upsert(item.ToRow(tenant))], cancellationToken);
     }
+
+    // What is marked is a change of some moment; storage lets it in once.
+    private async Task<IReadOnlyList<TableAction>> MarkAsync(
+        string tenant, CacheEffect? effect, string key, DateTimeOffset at, CacheEntry? written, CancellationToken cancellationToken)
+    {
+        if (effect is null)
+        {
+            return [];
+        }
+
+        await due.AnnounceAsync(DueKind, tenant, effect.ForgottenAt, cancellationToken);
+        return [TableAction.Insert(await effect.ToRowAsync(tenant, key, at, written, cancellationToken))];
+    }
+
+    private Task<TableRow?> FindMarkAsync(string tenant, CacheEffect effect, CancellationToken cancellationToken) =>
+        _tables.GetAsync(CacheRows.Table, tenant, effect.RowKey, null, cancellationToken);
 
     private static string Max(string one, string other) => string.CompareOrdinal(one, other) > 0 ? one : other;
 

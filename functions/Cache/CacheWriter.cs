@@ -20,12 +20,14 @@ public sealed class CacheWriter(CacheStore store, CacheContent contents, CacheSe
     /// <param name="request">The request: <c>key</c>, <c>value</c>, <c>ttl_seconds</c>, <c>options</c>.</param>
     /// <param name="tenant">The tenant.</param>
     /// <param name="check">The condition, as <see cref="CacheStore.WriteAsync"/> takes it.</param>
+    /// <param name="effect">The same of what is to be done once.</param>
     /// <param name="cancellationToken">Ends the call early.</param>
     /// <remarks>
     /// A large value is encoded before all of its body is known. Options that come after it, and ask for something else than the defaults, have it encoded a second
     /// time, so large values do well to come last.
     /// </remarks>
-    public async Task<WrittenEntry> ReceiveAsync(HttpRequest request, string tenant, Action<string?>? check, CancellationToken cancellationToken)
+    public async Task<WrittenEntry> ReceiveAsync(
+        HttpRequest request, string tenant, Action<string?>? check, CacheEffect? effect, CancellationToken cancellationToken)
     {
         if (request.ContentLength > CacheLimits.RequestBytesMax)
         {
@@ -92,10 +94,10 @@ public sealed class CacheWriter(CacheStore store, CacheContent contents, CacheSe
             body.ThrowIfInvalid();
             if (upload is null)
             {
-                return await PutAsync(tenant, create, small.WrittenMemory, check, cancellationToken);
+                return await PutAsync(tenant, create, small.WrittenMemory, check, effect, cancellationToken);
             }
 
-            return await EndAsync(tenant, create, upload, check, cancellationToken);
+            return await EndAsync(tenant, create, upload, check, effect, cancellationToken);
         }
         finally
         {
@@ -106,11 +108,11 @@ public sealed class CacheWriter(CacheStore store, CacheContent contents, CacheSe
 
     /// <summary>Stores a value that is in memory. One storage request for one of row size without a condition.</summary>
     public async Task<WrittenEntry> PutAsync(
-        string tenant, CreateCacheEntry create, ReadOnlyMemory<byte> value, Action<string?>? check, CancellationToken cancellationToken)
+        string tenant, CreateCacheEntry create, ReadOnlyMemory<byte> value, Action<string?>? check, CacheEffect? effect, CancellationToken cancellationToken)
     {
         using var upload = Begin(tenant, create, isLarge: false);
         await upload.WriteAsync(value, cancellationToken);
-        return await EndAsync(tenant, create, upload, check, cancellationToken);
+        return await EndAsync(tenant, create, upload, check, effect, cancellationToken);
     }
 
     // What the members before the value ask for; the object ends after the value as far as this is concerned.
@@ -128,14 +130,14 @@ public sealed class CacheWriter(CacheStore store, CacheContent contents, CacheSe
         isLarge);
 
     private async Task<WrittenEntry> EndAsync(
-        string tenant, CreateCacheEntry create, ValueUpload upload, Action<string?>? check, CancellationToken cancellationToken)
+        string tenant, CreateCacheEntry create, ValueUpload upload, Action<string?>? check, CacheEffect? effect, CancellationToken cancellationToken)
     {
         var sha256 = await upload.EndAsync(cancellationToken);
         if (upload.Compression != create.Compression
             || upload.Encryption != create.Encryption
             || (upload.IsStaged && !upload.Dimensions.SequenceEqual(CacheLimits.DimensionsOf(create.ReplicationFactor))))
         {
-            return await EncodeAgainAsync(tenant, create, upload, sha256, check, cancellationToken);
+            return await EncodeAgainAsync(tenant, create, upload, sha256, check, effect, cancellationToken);
         }
 
         var now = time.GetUtcNow();
@@ -145,8 +147,8 @@ public sealed class CacheWriter(CacheStore store, CacheContent contents, CacheSe
         if (entry.IsBlob)
         {
             var missing = await upload.CommitAsync(entry.Key, now, cancellationToken);
-            await store.WriteAsync(
-                tenant, entry, [CacheRows.Row(tenant, CacheRows.EntryKey(entry.Key), entry, closed, null)], missing, check, cancellationToken);
+            entry = await store.WriteAsync(
+                tenant, entry, [CacheRows.Row(tenant, CacheRows.EntryKey(entry.Key), entry, closed, null)], missing, check, effect, cancellationToken);
         }
         else
         {
@@ -156,7 +158,7 @@ public sealed class CacheWriter(CacheStore store, CacheContent contents, CacheSe
             }
 
             var (rows, missing) = await contents.PlaceRowsAsync(tenant, entry, closed, upload.Stored.ToArray(), cancellationToken);
-            await store.WriteAsync(tenant, entry, rows, missing, check, cancellationToken);
+            entry = await store.WriteAsync(tenant, entry, rows, missing, check, effect, cancellationToken);
         }
 
         return new WrittenEntry(entry, sha256);
@@ -177,7 +179,7 @@ public sealed class CacheWriter(CacheStore store, CacheContent contents, CacheSe
 
     // What was encoded on a wrong guess is read back, and removed when the right one is in its place.
     private async Task<WrittenEntry> EncodeAgainAsync(
-        string tenant, CreateCacheEntry create, ValueUpload guess, byte[] sha256, Action<string?>? check, CancellationToken cancellationToken)
+        string tenant, CreateCacheEntry create, ValueUpload guess, byte[] sha256, Action<string?>? check, CacheEffect? effect, CancellationToken cancellationToken)
     {
         var isStaged = guess.IsStaged;
         if (isStaged)
@@ -199,7 +201,7 @@ public sealed class CacheWriter(CacheStore store, CacheContent contents, CacheSe
             await upload.WriteAsync(buffer.AsMemory(0, count), cancellationToken);
         }
 
-        var written = await EndAsync(tenant, create, upload, check, cancellationToken);
+        var written = await EndAsync(tenant, create, upload, check, effect, cancellationToken);
         if (isStaged)
         {
             await contents.RemoveOutsideAsync(tenant, guess.CacheId, guess.Dimensions, isBlob: true, cancellationToken);

@@ -77,7 +77,7 @@ public sealed partial class IdempotentRequests(ClaimStore claims, MasterKey mast
                     result = await handler(caller.With(operation));
                     recorded = ReferenceEquals(result, operation.FinalAnswer) ? operation.FinalAnswer : null;
                 }
-                catch (ApiException error) when (IsKept(error.Status) && error.Code != "IDEMPOTENCY_IN_PROGRESS")
+                catch (ApiException error) when (IsKept(error.Status) && error.Code is not ("IDEMPOTENCY_IN_PROGRESS" or "IDEMPOTENCY_KEY_REUSED"))
                 {
                     result = new ErrorResult(error, caller.RequestId, time.GetUtcNow());
                 }

@@ -9,8 +9,14 @@ namespace QuantumFlux.Idempotency;
 /// </summary>
 public sealed class Operation(Claim claim, OperationKey key, ClaimStore claims, RequestBodyStream body, string requestId)
 {
+    // A request ends within minutes: the platform sees to that.
+    private static readonly TimeSpan _runningMax = TimeSpan.FromHours(1);
+
     /// <summary>When it began: the same each time that it is run.</summary>
     public DateTimeOffset StartedAt => claim.StartedAt;
+
+    /// <summary>From when no request can run it any more, however long the last one takes: until then it must be known what it did.</summary>
+    public DateTimeOffset ForgottenAt => claim.ExpiresAt + _runningMax;
 
     /// <summary>Whether a transaction with a record has been prepared.</summary>
     public bool IsRecorded { get; private set; }
@@ -24,6 +30,11 @@ public sealed class Operation(Claim claim, OperationKey key, ClaimStore claims, 
     /// <summary>32 secret bytes that are the same each time, and stored nowhere.</summary>
     public byte[] Derive(string purpose) => key.Derive("secret:" + purpose);
 
+    /// <summary>What the request is; its body is read to the end.</summary>
+    /// <exception cref="ApiException">413 for a body that no handler reads.</exception>
+    public async Task<Fingerprint> FingerprintAsync(CancellationToken cancellationToken) =>
+        await body.FinishAsync(RequestBodyStream.RestBytesMax, cancellationToken) ?? throw ApiException.PayloadTooLarge(RequestBodyStream.RestBytesMax);
+
     /// <summary>The claim's next state, for the transaction that has the effect; see <see cref="Caller.RecordAsync"/>.</summary>
     /// <exception cref="ApiException">409 <c>IDEMPOTENCY_IN_PROGRESS</c> when another request has taken the operation over; 413 for a body that no handler reads.</exception>
     public async Task<TableAction> RecordAsync(JsonAnswer answer, bool isFinal, CancellationToken cancellationToken)
@@ -36,8 +47,7 @@ public sealed class Operation(Claim claim, OperationKey key, ClaimStore claims, 
 
         IsRecorded = true;
         FinalAnswer = isFinal ? answer : null;
-        var request = await body.FinishAsync(RequestBodyStream.RestBytesMax, cancellationToken) ?? throw ApiException.PayloadTooLarge(RequestBodyStream.RestBytesMax);
-        var record = new KeptRecord(await KeptAnswer.TakeAsync(answer), request, requestId);
+        var record = new KeptRecord(await KeptAnswer.TakeAsync(answer), await FingerprintAsync(cancellationToken), requestId);
         return ClaimStore.Change(claim with
         {
             State = isFinal ? ClaimState.Answered : ClaimState.Applied,

@@ -70,7 +70,16 @@ public sealed class RequestBodyStream : Stream
             await ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellationToken);
         }
 
-        return _isAtEnd ? new Fingerprint(_hash.GetCurrentHash(), _count) : null;
+        if (!_isAtEnd)
+        {
+            return null;
+        }
+
+        // Parts of one request may ask at once.
+        lock (_hash)
+        {
+            return new Fingerprint(_hash.GetCurrentHash(), _count);
+        }
     }
 
     public override void Flush()

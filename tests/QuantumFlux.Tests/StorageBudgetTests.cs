@@ -54,7 +54,8 @@ public sealed class StorageBudgetTests
         await CostsAsync(2, () => client.PutObjectAsync("f", "two", ("Idempotency-Key", "write")));
         await CostsAsync(4, () => client.DeleteAsync("/api/v3/quantum/objects/f", ("Idempotency-Key", "delete")));
         await CostsAsync(3, () => client.DeleteAsync("/api/v3/quantum/objects/f", ("Idempotency-Key", "delete nothing")));
-        await CostsAsync(4, () => client.PostAsync("/api/v3/auth/keys", new { }, ("Idempotency-Key", "make")));
+        await CostsAsync(4, async () => key = (await client.PostAsync("/api/v3/auth/keys", new { }, ("Idempotency-Key", "make"))).Json.GetProperty("key_id").GetString());
+        await CostsAsync(8, () => client.SendAsync(HttpMethod.Post, $"/api/v3/auth/keys/{key}/rotate", null, ("Idempotency-Key", "rotate")));
         await client.PutObjectAsync("i", "x");
         await client.PutObjectAsync("j", "x");
         await client.PutObjectAsync("g", "x");
@@ -78,6 +79,18 @@ public sealed class StorageBudgetTests
         await CostsAsync(2, () => client.CacheAsync("k", "1", headers: ("If-Match", "*")));
         await CostsAsync(1, () => client.GetAsync(CacheClient.Root));
         await CostsAsync(3, () => client.UncacheAsync("k"));
+
+        // Made once, and marked as made, in the same transaction. A refusal looks for the mark.
+        await client.CacheAsync("warm", "1", headers: ("Idempotency-Key", "warm cache"));
+        await CostsAsync(3, () => client.CacheAsync("once", "1", headers: ("Idempotency-Key", "cache")));
+        await CostsAsync(2, () => client.CacheAsync("once", "1", headers: ("Idempotency-Key", "cache")));
+        await CostsAsync(4, () => client.CacheAsync("once", "1", headers: [("Idempotency-Key", "cache if"), ("If-Match", "*")]));
+        await CostsAsync(4, () => client.CacheAsync("once", "1", headers: [("Idempotency-Key", "cache if none"), ("If-None-Match", "*")]));
+        await CostsAsync(5, () => client.UncacheAsync("once", ("Idempotency-Key", "uncache")));
+        await CostsAsync(5, () => client.UncacheAsync("once", ("Idempotency-Key", "uncache nothing")));
+        var batch = new { operations = new[] { new { operation = "put", key = "one", value = 1 }, new { operation = "put", key = "two", value = 2 } } };
+        await CostsAsync(2, () => client.PostAsync($"{CacheClient.Root}/batch", batch));
+        await CostsAsync(4, () => client.PostAsync($"{CacheClient.Root}/batch", batch, ("Idempotency-Key", "batch")));
         await client.CacheAsync("large", CacheClient.Measurements(1_500_000));
 
         // A large value: the row that has its blobs looked after, three blobs, and the entry.
@@ -92,6 +105,11 @@ public sealed class StorageBudgetTests
         await CostsAsync(2, async () => anchors.Add(await client.AnchoredAsync("m", time.GetUtcNow())));
         await CostsAsync(3, async () => anchors.Add(await client.AnchoredAsync("m", time.GetUtcNow(), duration: Seconds)));
         await CostsAsync(2, async () => anchors.Add(await client.AnchoredAsync("m", time.GetUtcNow(), duration: Seconds)));
+        string? anchored = null;
+        await CostsAsync(3, async () => anchored = (await client.PostAsync(
+            AnchorRequests.Path, new { dataset_id = "m", anchor_time = pinned, anchor_type = "fixed" }, ("Idempotency-Key", "anchor")))
+            .Expect(HttpStatusCode.Created).Json.GetProperty("anchor_id").GetString());
+        await CostsAsync(3, async () => (await client.DeleteAsync($"{AnchorRequests.Path}/{anchored}", ("Idempotency-Key", "unanchor"))).Expect(HttpStatusCode.OK));
         time.Advance(TimeSpan.FromMilliseconds(1));
         await CostsAsync(2, () => client.PutObjectAsync("m", "two"));
         await CostsAsync(3, async () => anchors.Add(await client.AnchoredAsync("m", pinned, duration: Seconds)));

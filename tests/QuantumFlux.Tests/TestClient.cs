@@ -90,14 +90,14 @@ public sealed class TestClient(HttpClient http, string key, string account)
     public Task<Answer> GetObjectAsync(string id, params (string Name, string Value)[] headers) => GetAsync($"/api/v3/quantum/objects/{id}", headers);
 
     /// <summary>
-    /// Makes an instance as warm as use makes it, for tests that count storage requests: metering has leased what a hundred requests need (its own
+    /// Makes an instance as warm as use makes it, for tests that count storage requests: metering has leased what a hundred requests and more need (its own
     /// requests are counted by its tests), and the key's first entanglement, which reads how many it has, is over.
     /// </summary>
     public async Task WarmAsync()
     {
         var id = await EntangledAsync("warm", "warm-other");
         (await DeleteAsync($"/api/v3/quantum/entangle/{id}")).Expect(HttpStatusCode.OK);
-        for (var request = 0; request < 100; request++)
+        for (var request = 0; request < 150; request++)
         {
             (await PostAsync("/api/v3/quantum/entangle", new { })).Expect(HttpStatusCode.BadRequest);
         }

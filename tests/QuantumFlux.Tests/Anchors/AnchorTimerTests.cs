@@ -57,7 +57,7 @@ public sealed class AnchorTimerTests
         await using var services = world.Instance();
         var store = services.GetRequiredService<AnchorStore>();
         await WriteAsync(services, "1");
-        await store.CreateAsync(Tenant, Request(world.Now, duration: TimeSpan.FromDays(1)), false, CancellationToken.None);
+        await store.CreateAsync(Tenant, world.NewId(), Request(world.Now, duration: TimeSpan.FromDays(1)), false, null, CancellationToken.None);
 
         Assert.Equal((1, 0), await CountAsync(world, () => AnchorWorld.RunTimerAsync(services)));
     }
@@ -71,7 +71,7 @@ public sealed class AnchorTimerTests
         await WriteAsync(services, "1");
         for (var index = 0; index < 10; index++)
         {
-            await store.CreateAsync(Tenant, Request(world.Now, AnchorType.Periodic), false, CancellationToken.None);
+            await store.CreateAsync(Tenant, world.NewId(), Request(world.Now, AnchorType.Periodic), false, null, CancellationToken.None);
         }
 
         world.Time.Advance(TimeSpan.FromDays(1));
@@ -93,8 +93,8 @@ public sealed class AnchorTimerTests
         await WriteAsync(services, "1");
         for (var index = 0; index < 5; index++)
         {
-            await store.CreateAsync(Tenant, Request(world.Now, duration: TimeSpan.FromHours(1)), false, CancellationToken.None);
-            await store.CreateAsync(Tenant, Request(world.Now, AnchorType.Periodic), false, CancellationToken.None);
+            await store.CreateAsync(Tenant, world.NewId(), Request(world.Now, duration: TimeSpan.FromHours(1)), false, null, CancellationToken.None);
+            await store.CreateAsync(Tenant, world.NewId(), Request(world.Now, AnchorType.Periodic), false, null, CancellationToken.None);
         }
 
         world.Time.Advance(TimeSpan.FromDays(1));
@@ -116,7 +116,7 @@ public sealed class AnchorTimerTests
         await WriteAsync(services, "1");
         for (var index = 0; index < 20; index++)
         {
-            await store.CreateAsync(Tenant, Request(world.Now, duration: TimeSpan.FromHours(1)), false, CancellationToken.None);
+            await store.CreateAsync(Tenant, world.NewId(), Request(world.Now, duration: TimeSpan.FromHours(1)), false, null, CancellationToken.None);
         }
 
         world.Time.Advance(TimeSpan.FromHours(1));
@@ -146,8 +146,8 @@ public sealed class AnchorTimerTests
         await WriteAsync(one, "1");
         for (var index = 0; index < 100; index++)
         {
-            await store.CreateAsync(Tenant, Request(world.Now, duration: TimeSpan.FromHours(1)), false, CancellationToken.None);
-            await store.CreateAsync(Tenant, Request(world.Now, AnchorType.Periodic, period: TimeSpan.FromMinutes(10)), false, CancellationToken.None);
+            await store.CreateAsync(Tenant, world.NewId(), Request(world.Now, duration: TimeSpan.FromHours(1)), false, null, CancellationToken.None);
+            await store.CreateAsync(Tenant, world.NewId(), Request(world.Now, AnchorType.Periodic, period: TimeSpan.FromMinutes(10)), false, null, CancellationToken.None);
         }
 
         world.Time.Advance(TimeSpan.FromHours(1));
@@ -179,11 +179,11 @@ public sealed class AnchorTimerTests
             await using var services = world.Instance();
             var store = services.GetRequiredService<AnchorStore>();
             await WriteAsync(services, "1");
-            var old = await store.CreateAsync(Tenant, Request(world.Now, duration: TimeSpan.FromMinutes(1)), false, CancellationToken.None);
+            var old = await store.CreateAsync(Tenant, world.NewId(), Request(world.Now, duration: TimeSpan.FromMinutes(1)), false, null, CancellationToken.None);
             world.Time.Advance(Anchor.ListedFor);
             await AnchorWorld.RunTimerAsync(services);
-            var periodic = await store.CreateAsync(Tenant, Request(world.Now, AnchorType.Periodic, period: TimeSpan.FromHours(1)), false, CancellationToken.None);
-            var ending = await store.CreateAsync(Tenant, Request(world.Now, duration: TimeSpan.FromHours(1)), false, CancellationToken.None);
+            var periodic = await store.CreateAsync(Tenant, world.NewId(), Request(world.Now, AnchorType.Periodic, period: TimeSpan.FromHours(1)), false, null, CancellationToken.None);
+            var ending = await store.CreateAsync(Tenant, world.NewId(), Request(world.Now, duration: TimeSpan.FromHours(1)), false, null, CancellationToken.None);
             world.Time.Advance(TimeSpan.FromMinutes(59));
             var version = await WriteAsync(services, "2");
             world.Time.Advance(TimeSpan.FromMinutes(1));
@@ -234,7 +234,7 @@ public sealed class AnchorTimerTests
             {
                 await using var killed = world.Instance();
                 var request = Request(world.Now, AnchorType.Periodic, TimeSpan.FromDays(2)) with { IsMultiDimensional = true };
-                await killed.GetRequiredService<AnchorStore>().CreateAsync(Tenant, request, false, CancellationToken.None);
+                await killed.GetRequiredService<AnchorStore>().CreateAsync(Tenant, world.NewId(), request, false, null, CancellationToken.None);
             });
 
             var count = (await world.RowsAsync(Tenant, "a:")).Count;
@@ -269,14 +269,14 @@ public sealed class AnchorTimerTests
             var store = services.GetRequiredService<AnchorStore>();
             await WriteAsync(services, "1");
             var request = Request(world.Now, AnchorType.Periodic, TimeSpan.FromHours(1), TimeSpan.FromMinutes(10));
-            var created = await store.CreateAsync(Tenant, request, false, CancellationToken.None);
+            var created = await store.CreateAsync(Tenant, world.NewId(), request, false, null, CancellationToken.None);
             world.Time.Advance(age);
             var anchor = (await store.FindAsync(Tenant, created.Id, CancellationToken.None))!;
-            var wasKilled = await KilledAtAsync(world, step, () => store.RemoveAsync(Tenant, anchor, CancellationToken.None));
+            var wasKilled = await KilledAtAsync(world, step, () => store.RemoveAsync(Tenant, anchor, null, CancellationToken.None));
 
             if (await store.FindAsync(Tenant, anchor.Id, CancellationToken.None) is { } left)
             {
-                Assert.NotNull(await store.RemoveAsync(Tenant, left, CancellationToken.None));
+                Assert.NotNull(await store.RemoveAsync(Tenant, left, null, CancellationToken.None));
             }
 
             Assert.Empty(await world.RowsAsync(Tenant, "a"));
@@ -293,12 +293,12 @@ public sealed class AnchorTimerTests
         var store = services.GetRequiredService<AnchorStore>();
         await WriteAsync(services, "1");
         var request = Request(world.Now, AnchorType.Periodic, TimeSpan.FromHours(1), TimeSpan.FromMinutes(10));
-        var created = await store.CreateAsync(Tenant, request, false, CancellationToken.None);
+        var created = await store.CreateAsync(Tenant, world.NewId(), request, false, null, CancellationToken.None);
         await AnchorWorld.RunTimerAsync(fast);
 
         var anchor = (await store.FindAsync(Tenant, created.Id, CancellationToken.None))!;
 
-        Assert.NotNull(await store.RemoveAsync(Tenant, anchor, CancellationToken.None));
+        Assert.NotNull(await store.RemoveAsync(Tenant, anchor, null, CancellationToken.None));
         Assert.Empty(await world.RowsAsync(Tenant, "a"));
     }
 
@@ -357,7 +357,7 @@ public sealed class AnchorTimerTests
         Dataset, now, type, duration, type == AnchorType.Periodic ? period ?? TimeSpan.FromDays(1) : TimeSpan.Zero, false, true, false);
 
     private static Anchor New(DateTimeOffset now, TimeSpan? duration) =>
-        Request(now, duration: duration).ToAnchor(now) with { FirstVersion = VersionNumber.At(now) };
+        Request(now, duration: duration).ToAnchor(Ids.New(Anchor.Prefix, now), now) with { FirstVersion = VersionNumber.At(now) };
 
     /// <summary>What the timer of one instance has counted.</summary>
     private sealed class Outcomes : IDisposable

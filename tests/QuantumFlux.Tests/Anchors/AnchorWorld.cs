@@ -4,6 +4,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using QuantumFlux.Anchors;
+using QuantumFlux.Api;
 using QuantumFlux.Keys;
 using QuantumFlux.Objects;
 using QuantumFlux.Storage;
@@ -32,6 +33,9 @@ public sealed class AnchorWorld
     public MemoryHook? Hook { get; set; }
 
     public DateTimeOffset Now => Time.GetUtcNow();
+
+    /// <summary>An id for a new anchor.</summary>
+    public string NewId() => Ids.New(Anchor.Prefix, Now);
 
     public Task<TestApp> StartAsync() => TestApp.StartAsync(Time, _storage, adminKey: _opener);
 

@@ -1,9 +1,11 @@
 using System.Net;
 using System.Text;
 using Microsoft.Extensions.DependencyInjection;
+using QuantumFlux.Cache;
 using QuantumFlux.Idempotency;
 using QuantumFlux.Local;
 using QuantumFlux.Storage;
+using QuantumFlux.Tests.Cache;
 
 namespace QuantumFlux.Tests.Idempotency;
 
@@ -390,6 +392,86 @@ public sealed class IdempotencyTests
         }
 
         (await client.PutObjectAsync("a", "content", _key)).ExpectError(HttpStatusCode.ServiceUnavailable, "SERVICE_UNAVAILABLE");
+    }
+
+    [Fact]
+    public async Task ANewMasterKeyFindsWhatBeganUnderTheOldOne()
+    {
+        var world = new MemoryWorld();
+        TestClient client;
+        Answer first;
+        await using (var before = await world.StartAsync())
+        {
+            client = await before.TenantAsync();
+            first = (await client.PostAsync(Keys, new { name = "made" }, _key)).Expect(HttpStatusCode.Created);
+            world.Strike(Trouble.RequestLost, 4);
+            (await client.PostAsync(Keys, new { name = "half made" }, ("Idempotency-Key", "broken"))).Expect(HttpStatusCode.ServiceUnavailable);
+            Assert.True(world.IsStruck);
+            world.Heal();
+        }
+
+        await using var app = await world.StartAsync(new Dictionary<string, string?>
+        {
+            ["QuantumFlux:MasterKey"] = Convert.ToBase64String([.. Enumerable.Repeat((byte)1, 32)]),
+            ["QuantumFlux:PreviousMasterKeys:0"] = Convert.ToBase64String([.. Enumerable.Repeat((byte)2, 32)]),
+            ["QuantumFlux:PreviousMasterKeys:1"] = Convert.ToBase64String(new byte[32]),
+        });
+        client = app.ClientWith(client.Key, client.Account);
+        var again = await client.PostAsync(Keys, new { name = "made" }, _key);
+        (await client.PostAsync(Keys, new { name = "half made" }, ("Idempotency-Key", "broken"))).Expect(HttpStatusCode.Created);
+
+        Assert.Equal(first.Text, again.Text);
+        Assert.Equal("true", again.Header("Idempotent-Replayed"));
+        (await client.PostAsync(Keys, new { name = "other" }, _key)).ExpectError(HttpStatusCode.UnprocessableEntity, "IDEMPOTENCY_KEY_REUSED");
+        var names = (await client.GetAsync(Keys)).Json.GetProperty("keys").EnumerateArray().Select(key => key.GetProperty("name").GetString()).ToList();
+        Assert.Single(names, "made");
+        Assert.Single(names, "half made");
+    }
+
+    [Fact]
+    public async Task ASecondRunOfACacheWriteLeavesWhatOthersWroteSince()
+    {
+        var world = new MemoryWorld();
+        await using var app = await world.StartAsync();
+        var client = await app.TenantAsync();
+        await client.CacheAsync("warm", "0", headers: ("Idempotency-Key", "warm"));
+
+        // Storage fails later and later, until the value is written and only its answer is not kept.
+        for (var at = 1; (await client.CachedAsync("k")).Status == HttpStatusCode.NotFound; at++)
+        {
+            world.Strike(Trouble.RequestLost, at);
+            (await client.CacheAsync("k", "1", headers: _key)).Expect(HttpStatusCode.ServiceUnavailable);
+            world.Heal();
+        }
+
+        var written = (await client.CachedAsync("k")).Header("ETag");
+        await client.CacheAsync("k", "2");
+        var other = await client.CacheAsync("k", "3", headers: _key);
+        var again = await client.CacheAsync("k", "1", headers: _key);
+
+        other.ExpectError(HttpStatusCode.UnprocessableEntity, "IDEMPOTENCY_KEY_REUSED");
+        Assert.Equal("2", (await client.CachedAsync("k")).Value());
+        Assert.Equal(written, again.Expect(HttpStatusCode.Created).Header("ETag"));
+    }
+
+    [Fact]
+    public async Task TheMarksOfCacheWritesGoOnceTheirKeysAreFreeAgain()
+    {
+        var world = new MemoryWorld();
+        await using var app = await world.StartAsync();
+        var client = await app.TenantAsync();
+        await client.CacheAsync("k", "1", headers: _key);
+        await client.UncacheAsync("k", _key);
+        var timer = app.Services.GetRequiredService<CacheMaintenance>();
+
+        world.Time.Advance(TimeSpan.FromHours(24));
+        await timer.RunAsync(CancellationToken.None);
+        var before = (await world.RowsAsync("cache", client.Tenant())).Count;
+        world.Time.Advance(TimeSpan.FromHours(1));
+        await timer.RunAsync(CancellationToken.None);
+
+        Assert.Equal(2, before);
+        Assert.Empty(await world.RowsAsync("cache", client.Tenant()));
     }
 
     [Fact]

@@ -7,13 +7,19 @@ namespace QuantumFlux.Tests.Idempotency;
 /// <summary>Storage in memory that outlives the apps on it, a clock that stands still, and one request to storage that goes wrong when a test says so.</summary>
 public sealed class MemoryWorld
 {
-    private readonly string _opener = ApiKey.NewSecret(KeyEnvironment.Live);
+    private readonly string _opener;
     private Trouble _trouble;
     private int _troubleAt;
     private int _calls;
 
     public MemoryWorld()
+        : this(ApiKey.NewSecret(KeyEnvironment.Live))
     {
+    }
+
+    private MemoryWorld(string opener)
+    {
+        _opener = opener;
         Tables = new MemoryTables(Time, NetworkAsync);
         Blobs = new MemoryBlobs(Time, NetworkAsync);
         Storage = new StorageAccounts(new StorageAccount(Tables, Blobs), new Dictionary<int, StorageAccount>());
@@ -33,7 +39,19 @@ public sealed class MemoryWorld
     /// <summary>Whether the request that was to go wrong was made.</summary>
     public bool IsStruck => _troubleAt > 0 && _calls >= _troubleAt;
 
+    /// <summary>Starts an app.</summary>
+    /// <param name="settings">Its further settings; null means none.</param>
     public Task<TestApp> StartAsync(Dictionary<string, string?>? settings = null) => TestApp.StartAsync(Time, Storage, settings, _opener);
+
+    /// <summary>Another world that begins as this one is, at the same moment.</summary>
+    public MemoryWorld Copy()
+    {
+        var copy = new MemoryWorld(_opener);
+        copy.Time.Advance(Time.GetUtcNow() - copy.Time.GetUtcNow());
+        copy.Tables.CopyFrom(Tables);
+        copy.Blobs.CopyFrom(Blobs);
+        return copy;
+    }
 
     /// <summary>From now on the n-th request, counted from 1, goes wrong.</summary>
     public void Strike(Trouble trouble, int at) => (_trouble, _troubleAt, _calls) = (trouble, at, 0);

@@ -188,7 +188,8 @@ public sealed class CleanUpSimulation
             IsMultiDimensional: _random.Next(3) == 0);
         try
         {
-            _anchors.Add(new Anchored(await instance.Get<AnchorStore>().CreateAsync(Tenant, create, _random.Next(4) == 0, CancellationToken.None)));
+            _anchors.Add(new Anchored(await instance.Get<AnchorStore>().CreateAsync(
+                Tenant, Ids.New("anc_", instance.Time.GetUtcNow()), create, _random.Next(4) == 0, null, CancellationToken.None)));
         }
         catch (ApiException exception) when (exception.Status == 404)
         {
@@ -209,7 +210,7 @@ public sealed class CleanUpSimulation
         if (anchor is not null)
         {
             picked.IsRemovalBegun = true;
-            await anchors.RemoveAsync(Tenant, anchor, CancellationToken.None);
+            await anchors.RemoveAsync(Tenant, anchor, null, CancellationToken.None);
             picked.IsRemoved = true;
         }
     }
@@ -486,7 +487,7 @@ public sealed class CleanUpSimulation
         {
             var anchor = AnchorRows.Parse(row);
             Assert.True(anchor.ExpiresAt is null, $"{anchor} should have been forgotten");
-            await SimulatedCluster.ServeAsync(sound, instance => instance.Get<AnchorStore>().RemoveAsync(Tenant, anchor, CancellationToken.None));
+            await SimulatedCluster.ServeAsync(sound, instance => instance.Get<AnchorStore>().RemoveAsync(Tenant, anchor, null, CancellationToken.None));
         }
 
         Assert.Empty((await AnchorRowsAsync()).Select(row => row.Key));

@@ -24,6 +24,26 @@ public sealed class MemoryBlobs(TimeProvider time, MemoryHook? hook = null) : IB
     /// <summary>Answers to the URLs of <see cref="GetUploadUrlAsync"/> as the service would.</summary>
     public HttpMessageHandler Uploads => new UploadHandler(this);
 
+    /// <summary>Takes over all blobs and staged blocks of others, which stay as they are. No request.</summary>
+    public void CopyFrom(MemoryBlobs other)
+    {
+        _writes = other._writes;
+        foreach (var (container, blobs) in other._containers)
+        {
+            _containers[container] = new SortedList<string, Stored>(blobs, StringComparer.Ordinal);
+        }
+
+        foreach (var (blob, blocks) in other._staged)
+        {
+            _staged[blob] = new Dictionary<string, byte[]>(blocks, StringComparer.Ordinal);
+        }
+
+        foreach (var (url, right) in other._uploads)
+        {
+            _uploads[url] = right;
+        }
+    }
+
     public Task<BlobProperties?> PutAsync(
         string container, string name, ReadOnlyMemory<byte> content, BlobOptions options, CancellationToken cancellationToken)
     {

@@ -27,6 +27,17 @@ public sealed class MemoryTables(TimeProvider time, MemoryHook? hook = null) : I
     /// </summary>
     public Func<TableQuery, int>? PageRows { get; init; }
 
+    /// <summary>Takes over all rows of other tables, which stay as they are. No request.</summary>
+    public void CopyFrom(MemoryTables other)
+    {
+        _writes = other._writes;
+        foreach (var (table, partitions) in other._tables)
+        {
+            _tables[table] = partitions.ToDictionary(
+                partition => partition.Key, partition => new SortedList<string, Stored>(partition.Value, StringComparer.Ordinal), StringComparer.Ordinal);
+        }
+    }
+
     public async Task<TableRow?> GetAsync(string table, string partition, string key, IReadOnlyList<string>? columns, CancellationToken cancellationToken)
     {
         TableRules.CheckKey(partition);
