@@ -49,7 +49,7 @@ public sealed partial class SampleTests : IAsyncLifetime
         var path = $"{root}/quantum/entangle/{created.Json.GetProperty("entanglement_id").GetString()}";
         var found = await SendAsync(HttpMethod.Get, path, headers, null);
         Specification.Resembles(
-            Specification.Sample("Get Entanglement Details", "json"), found.Expect(HttpStatusCode.OK).Json, "expires_at", "quantum_signature");
+            Specification.Sample("Get Entanglement Details", "json"), found.Expect(HttpStatusCode.OK).Json, "expires_at", "quantum_signature", "crystal_cache");
 
         var dissolved = await SendAsync(HttpMethod.Delete, path + "?backup=true", headers, null);
         Specification.Resembles(Specification.Sample("Dissolve Entanglement", "json"), dissolved.Expect(HttpStatusCode.OK).Json);
