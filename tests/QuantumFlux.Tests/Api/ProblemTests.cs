@@ -139,7 +139,7 @@ public sealed class ProblemTests
     public async Task BothRenderingsOfAnyErrorCarryTheSameFacts()
     {
         var seed = Environment.GetEnvironmentVariable("QUANTUMFLUX_SEED") is { } given ? int.Parse(given, CultureInfo.InvariantCulture) : Random.Shared.Next();
-        await using var app = await TestApp.StartAsync(settings: TestApp.Unlimited);
+        await using var app = await TestApp.StartAsync(new ManualTime(), settings: TestApp.Unlimited); // Some facts are moments.
         var client = await app.TenantAsync();
         var requests = new MalformedRequests(client.Key, "a", await client.EntangledAsync("a", "b"));
         var suspects = new ConcurrentBag<int>();
