@@ -1,0 +1,170 @@
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace QuantumFlux.Vectors;
+
+/// <summary>
+/// A segment in reach: vectors that were written in one stretch of the log, clustered and coded, none of them ever changed. What has been deleted or
+/// replaced since is known outside of it.
+/// </summary>
+/// <remarks>Whoever reads it holds it meanwhile, with <see cref="TryHold"/> and <see cref="Release"/>.</remarks>
+public sealed class Segment : IDisposable
+{
+    private readonly MappedBytes _bytes;
+
+    /// <summary>Takes over the bytes of a segment.</summary>
+    /// <param name="id">Its id.</param>
+    /// <param name="bytes">All of it.</param>
+    /// <exception cref="InvalidDataException">It is no segment.</exception>
+    public Segment(string id, MappedBytes bytes)
+    {
+        Id = id;
+        _bytes = bytes;
+        Header = SegmentHeader.Parse(bytes.Span(0, SegmentFormat.HeaderBytes));
+        Rotation = Rotation.Of(Header.Dimension);
+        if (Header.TotalBytes > bytes.Length)
+        {
+            throw new InvalidDataException("A segment is shorter than it says.");
+        }
+    }
+
+    public string Id { get; }
+
+    public SegmentHeader Header { get; }
+
+    /// <summary>How many vectors it holds.</summary>
+    public int Rows => Header.Rows;
+
+    public Rotation Rotation { get; }
+
+    /// <summary>The length of the whole in bytes.</summary>
+    public long Bytes => _bytes.Length;
+
+    public ReadOnlySpan<ClusterEntry> Clusters => Part<ClusterEntry>(SegmentPart.Clusters);
+
+    /// <summary>The centre of a cluster, rotated.</summary>
+    public ReadOnlySpan<float> Centre(int cluster) => Slice<float>(SegmentPart.Centres, (long)cluster * Header.Length, Header.Length);
+
+    /// <summary>A cluster's blocks, one after the other, of <see cref="SegmentFormat.BlockBytes"/> each.</summary>
+    public ReadOnlySpan<byte> Blocks(in ClusterEntry cluster) =>
+        Slice<byte>(SegmentPart.Chunks, cluster.Offset, SegmentFormat.Blocks(cluster.Rows) * SegmentFormat.BlockBytes(Header.Length));
+
+    /// <summary>A cluster's rows in bytes, one after the other.</summary>
+    public ReadOnlySpan<sbyte> RowBytes(in ClusterEntry cluster) => MemoryMarshal.Cast<byte, sbyte>(
+        Slice<byte>(SegmentPart.Chunks, cluster.Offset + ((long)SegmentFormat.Blocks(cluster.Rows) * SegmentFormat.BlockBytes(Header.Length)), cluster.Rows * Header.Length));
+
+    /// <summary>What tells a cluster's rows' keys from their bytes.</summary>
+    public ReadOnlySpan<RowEntry> RowEntries(in ClusterEntry cluster) => MemoryMarshal.Cast<byte, RowEntry>(Slice<byte>(
+        SegmentPart.Chunks,
+        cluster.Offset + ((long)SegmentFormat.Blocks(cluster.Rows) * SegmentFormat.BlockBytes(Header.Length)) + ((long)cluster.Rows * Header.Length),
+        cluster.Rows * Marshal.SizeOf<RowEntry>()));
+
+    /// <summary>A row's coordinates as they were sent.</summary>
+    public ReadOnlySpan<float> Vector(int row) => Slice<float>(SegmentPart.Vectors, (long)row * Header.Dimension, Header.Dimension);
+
+    /// <summary>A row's id in UTF-8.</summary>
+    public ReadOnlySpan<byte> IdBytes(int row)
+    {
+        var starts = Slice<int>(SegmentPart.IdStarts, row, 2);
+        return Slice<byte>(SegmentPart.Ids, starts[0], starts[1] - starts[0]);
+    }
+
+    public string IdOf(int row) => Encoding.UTF8.GetString(IdBytes(row));
+
+    /// <summary>What is known of a row's vector, in the bytes of <see cref="VectorFacts.Write"/>.</summary>
+    public ReadOnlySpan<byte> FactBytes(int row)
+    {
+        var starts = Slice<long>(SegmentPart.FactStarts, row, 2);
+        return Slice<byte>(SegmentPart.Facts, starts[0], (int)(starts[1] - starts[0]));
+    }
+
+    public VectorFacts Facts(int row) => VectorFacts.Read(FactBytes(row));
+
+    public StoredVector Read(int row) => new(IdOf(row), Vector(row).ToArray(), Facts(row));
+
+    /// <summary>The rows in the order in which they were written.</summary>
+    public ReadOnlySpan<int> Order => Part<int>(SegmentPart.Order);
+
+    public ReadOnlySpan<byte> Contexts => Part<byte>(SegmentPart.Contexts);
+
+    public ReadOnlySpan<byte> Fields => Part<byte>(SegmentPart.Fields);
+
+    /// <summary>The row of an id; −1 when there is none.</summary>
+    public int Find(ReadOnlySpan<byte> id) => Find(id, SegmentFormat.HashId(id));
+
+    /// <summary>The same with the id's hash.</summary>
+    public int Find(ReadOnlySpan<byte> id, ulong hash)
+    {
+        var hashes = Part<ulong>(SegmentPart.IdHashes);
+        for (var index = FirstAtLeast(hashes, hash); index < hashes.Length && hashes[index] == hash; index++)
+        {
+            var row = Slice<int>(SegmentPart.IdRows, index, 1)[0];
+            if (IdBytes(row).SequenceEqual(id))
+            {
+                return row;
+            }
+        }
+
+        return -1;
+    }
+
+    /// <summary>The ids whose vectors in older segments are deleted.</summary>
+    public IReadOnlyList<byte[]> Deleted()
+    {
+        var ids = new List<byte[]>();
+        var reader = new ByteReader(Part<byte>(SegmentPart.Deleted));
+        while (!reader.Rest.IsEmpty)
+        {
+            ids.Add(reader.Bytes((int)reader.VarInt()).ToArray());
+        }
+
+        return ids;
+    }
+
+    public bool TryHold() => _bytes.TryHold();
+
+    public void Release() => _bytes.Release();
+
+    public void Dispose() => _bytes.Dispose();
+
+    // Hashes are spread evenly, so where one stands can be guessed: a few looks instead of a binary search's twenty.
+    private static int FirstAtLeast(ReadOnlySpan<ulong> hashes, ulong hash)
+    {
+        const int NearEnough = 16;
+        var (low, high) = (0, hashes.Length);
+        while (high - low > NearEnough)
+        {
+            var (least, most) = (hashes[low], hashes[high - 1]);
+            if (hash <= least || hash > most)
+            {
+                return hash <= least ? low : high;
+            }
+
+            // Never at the very ends, so that the range shrinks.
+            var guess = low + (int)((high - low) * ((double)(hash - least) / (most - least)));
+            guess = Math.Clamp(guess, low + 1, high - 2);
+            (low, high) = hashes[guess] < hash ? (guess + 1, high) : (low, guess);
+        }
+
+        while (low < high && hashes[low] < hash)
+        {
+            low++;
+        }
+
+        return low;
+    }
+
+    private ReadOnlySpan<T> Part<T>(SegmentPart part)
+        where T : unmanaged
+    {
+        var (offset, bytes) = Header.Parts[(int)part];
+        return MemoryMarshal.Cast<byte, T>(_bytes.Span(offset, checked((int)bytes)));
+    }
+
+    private ReadOnlySpan<T> Slice<T>(SegmentPart part, long first, int count)
+        where T : unmanaged
+    {
+        var size = System.Runtime.CompilerServices.Unsafe.SizeOf<T>();
+        return _bytes.Span<T>(Header.Parts[(int)part].Offset + (first * size), count);
+    }
+}

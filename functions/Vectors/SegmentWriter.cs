@@ -1,0 +1,386 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace QuantumFlux.Vectors;
+
+/// <summary>A row for a new segment: of one that is there, or of the log.</summary>
+/// <param name="Segment">The segment that has it, held by the caller; null when it comes from the log.</param>
+/// <param name="Row">Its row there.</param>
+/// <param name="Vector">The vector, when it comes from the log.</param>
+public readonly record struct SegmentRow(Segment? Segment, int Row, StoredVector? Vector)
+{
+    public ReadOnlySpan<float> Values => Segment is null ? Vector!.Values : Segment.Vector(Row);
+
+    public VectorFacts Facts => Segment is null ? Vector!.Facts : Segment.Facts(Row);
+
+    public byte[] IdBytes => Segment is null ? Encoding.UTF8.GetBytes(Vector!.Id) : Segment.IdBytes(Row).ToArray();
+}
+
+/// <summary>What a new segment is to hold.</summary>
+/// <param name="Metric">How its vectors are compared.</param>
+/// <param name="Dimension">The coordinates of each.</param>
+/// <param name="Rows">The vectors, in the order in which they were written; none twice.</param>
+/// <param name="Deleted">The ids, in UTF-8, whose vectors in older segments are deleted.</param>
+/// <param name="FirstSequence">The first record of the log that it covers.</param>
+/// <param name="LastSequence">The last one.</param>
+public sealed record SegmentContent(
+    Metric Metric, int Dimension, IReadOnlyList<SegmentRow> Rows, IReadOnlyList<byte[]> Deleted, long FirstSequence, long LastSequence);
+
+/// <summary>Clusters and codes vectors, and writes them as a segment. Memory: the sample for clustering and some bytes a vector, not the vectors.</summary>
+public static class SegmentWriter
+{
+    // Fewer are looked at one by one faster than clusters are chosen.
+    private const int RowsOfOneCluster = 1_000;
+
+    private const int SampleRowsPerCluster = 64;
+    private const int ChunkRows = 256;
+    private const float ByteMax = 127;
+
+    /// <summary>How many clusters a number of vectors is put into: about its root, so that choosing clusters and reading them cost alike.</summary>
+    public static int Clusters(int rows) => rows < RowsOfOneCluster ? Math.Min(rows, 1) : (int)Math.Round(Math.Sqrt(rows));
+
+    /// <summary>Writes a segment.</summary>
+    public static void Write(SegmentContent content, Stream output, CancellationToken cancellationToken)
+    {
+        var length = Rotation.Of(content.Dimension).Length;
+        var clustering = Clustering.Of(content, cancellationToken);
+        var rows = clustering.Order.Select(index => content.Rows[index]).ToArray();
+        var ids = rows.Select(row => row.IdBytes).ToArray();
+        var factStarts = FactStarts(rows);
+        var contexts = ContextIndex.Write(rows.Select(row => row.Facts));
+        var fields = Array.Empty<byte>();
+        var deleted = DeletedBytes(content.Deleted);
+
+        var header = Header(content, clustering.Clusters.Length, [
+            (long)clustering.Centres.Length * sizeof(float),
+            (long)clustering.Clusters.Length * Marshal.SizeOf<ClusterEntry>(),
+            clustering.Clusters.Sum(cluster => SegmentFormat.ChunkBytes(cluster.Rows, length)),
+            (rows.Length + 1L) * sizeof(int),
+            ids.Sum(id => (long)id.Length),
+            rows.Length * (long)sizeof(ulong),
+            rows.Length * (long)sizeof(int),
+            rows.Length * (long)sizeof(int),
+            (rows.Length + 1L) * sizeof(long),
+            factStarts[^1],
+            contexts.Length,
+            fields.Length,
+            deleted.Length,
+            (long)rows.Length * content.Dimension * sizeof(float),
+        ]);
+
+        var writer = new PartWriter(output, header);
+        output.Write(header.ToBytes());
+        writer.Write(SegmentPart.Centres, clustering.Centres);
+        writer.Write<ClusterEntry>(SegmentPart.Clusters, clustering.Clusters);
+        writer.Begin(SegmentPart.Chunks);
+        var encoder = new ChunkEncoder(content.Metric, content.Dimension);
+        for (var cluster = 0; cluster < clustering.Clusters.Length; cluster++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var entry = clustering.Clusters[cluster];
+            writer.Append(encoder.Encode(
+                rows.AsSpan(entry.FirstRow, entry.Rows), clustering.Centres.AsSpan(cluster * length, length)));
+        }
+
+        writer.Write<int>(SegmentPart.IdStarts, IdStarts(ids));
+        writer.Begin(SegmentPart.Ids);
+        foreach (var id in ids)
+        {
+            writer.Append(id);
+        }
+
+        var (hashes, hashRows) = (ids.Select(id => SegmentFormat.HashId(id)).ToArray(), Enumerable.Range(0, rows.Length).ToArray());
+        Array.Sort(hashes, hashRows);
+        writer.Write<ulong>(SegmentPart.IdHashes, hashes);
+        writer.Write<int>(SegmentPart.IdRows, hashRows);
+        writer.Write<int>(SegmentPart.Order, Inverse(clustering.Order));
+        writer.Write<long>(SegmentPart.FactStarts, factStarts);
+        writer.Begin(SegmentPart.Facts);
+        var facts = new ArrayBufferWriter<byte>();
+        foreach (var row in rows)
+        {
+            facts.ResetWrittenCount();
+            row.Facts.Write(facts);
+            writer.Append(facts.WrittenSpan);
+        }
+
+        writer.Write<byte>(SegmentPart.Contexts, contexts);
+        writer.Write<byte>(SegmentPart.Fields, fields);
+        writer.Write<byte>(SegmentPart.Deleted, deleted);
+        writer.Begin(SegmentPart.Vectors);
+        foreach (var row in rows)
+        {
+            writer.Append(MemoryMarshal.AsBytes(row.Values));
+        }
+
+        writer.End();
+    }
+
+    private static SegmentHeader Header(SegmentContent content, int clusters, long[] lengths)
+    {
+        var parts = new (long Offset, long Bytes)[lengths.Length];
+        long offset = SegmentFormat.HeaderBytes;
+        for (var part = 0; part < parts.Length; part++)
+        {
+            parts[part] = (offset, lengths[part]);
+            offset = SegmentFormat.Align(offset + lengths[part]);
+        }
+
+        return new SegmentHeader(content.Metric, content.Dimension, content.Rows.Count, clusters, content.FirstSequence, content.LastSequence, parts);
+    }
+
+    private static int[] IdStarts(byte[][] ids)
+    {
+        var starts = new int[ids.Length + 1];
+        for (var row = 0; row < ids.Length; row++)
+        {
+            starts[row + 1] = checked(starts[row] + ids[row].Length);
+        }
+
+        return starts;
+    }
+
+    private static long[] FactStarts(SegmentRow[] rows)
+    {
+        var starts = new long[rows.Length + 1];
+        var buffer = new ArrayBufferWriter<byte>();
+        for (var row = 0; row < rows.Length; row++)
+        {
+            buffer.ResetWrittenCount();
+            rows[row].Facts.Write(buffer);
+            starts[row + 1] = starts[row] + buffer.WrittenCount;
+        }
+
+        return starts;
+    }
+
+    private static byte[] DeletedBytes(IReadOnlyList<byte[]> ids)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        foreach (var id in ids)
+        {
+            output.WriteVarInt((ulong)id.Length);
+            output.Write(id);
+        }
+
+        return output.WrittenSpan.ToArray();
+    }
+
+    // The order of writing, as rows: what was written as the n-th lies in the row that this says.
+    private static int[] Inverse(int[] order)
+    {
+        var inverse = new int[order.Length];
+        for (var row = 0; row < order.Length; row++)
+        {
+            inverse[order[row]] = row;
+        }
+
+        return inverse;
+    }
+
+    /// <summary>The clusters of a segment's vectors.</summary>
+    /// <param name="Centres">Their rotated centres, one after the other.</param>
+    /// <param name="Clusters">The clusters.</param>
+    /// <param name="Order">Which vector of the content lies in each row.</param>
+    private sealed record Clustering(float[] Centres, ClusterEntry[] Clusters, int[] Order)
+    {
+        public static Clustering Of(SegmentContent content, CancellationToken cancellationToken)
+        {
+            var rows = content.Rows;
+            var rotation = Rotation.Of(content.Dimension);
+            var count = SegmentWriter.Clusters(rows.Count);
+            if (count == 0)
+            {
+                return new Clustering([], [], []);
+            }
+
+            var sampled = (int)Math.Min(rows.Count, (long)count * SampleRowsPerCluster);
+            var sample = new float[(long)sampled * rotation.Length];
+            for (var index = 0; index < sampled; index++)
+            {
+                var values = rows[(int)((long)index * rows.Count / sampled)].Values;
+                rotation.Rotate(values, content.Metric.Divisor(values), sample.AsSpan(index * rotation.Length));
+            }
+
+            // The same vectors make the same segment.
+            var centres = KMeans.Find(sample, rotation.Length, count, new Random(count), cancellationToken);
+            var (nearest, distances) = Assign(content, rotation, centres, cancellationToken);
+            return new Clustering(centres, Entries(nearest, distances, count, rotation.Length, out var order), order);
+        }
+
+        private static (int[] Nearest, float[] SquaredDistances) Assign(
+            SegmentContent content, Rotation rotation, float[] centres, CancellationToken cancellationToken)
+        {
+            var (nearest, distances) = (new int[content.Rows.Count], new float[content.Rows.Count]);
+            var some = new float[ChunkRows * rotation.Length];
+            for (var start = 0; start < nearest.Length; start += ChunkRows)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                var taken = Math.Min(ChunkRows, nearest.Length - start);
+                for (var index = 0; index < taken; index++)
+                {
+                    var values = content.Rows[start + index].Values;
+                    rotation.Rotate(values, content.Metric.Divisor(values), some.AsSpan(index * rotation.Length));
+                }
+
+                KMeans.Assign(some.AsSpan(0, taken * rotation.Length), rotation.Length, centres, nearest.AsSpan(start, taken), distances.AsSpan(start, taken));
+                for (var index = 0; index < taken; index++)
+                {
+                    // Exactly this time: a search relies on the radius.
+                    distances[start + index] = VectorMath.SquaredDistance(
+                        some.AsSpan(index * rotation.Length, rotation.Length),
+                        centres.AsSpan(nearest[start + index] * rotation.Length, rotation.Length));
+                }
+            }
+
+            return (nearest, distances);
+        }
+
+        private static ClusterEntry[] Entries(int[] nearest, float[] squaredDistances, int count, int length, out int[] order)
+        {
+            var (sizes, radii, squares) = (new int[count], new float[count], new double[count]);
+            for (var row = 0; row < nearest.Length; row++)
+            {
+                var cluster = nearest[row];
+                sizes[cluster]++;
+                radii[cluster] = Math.Max(radii[cluster], squaredDistances[row]);
+                squares[cluster] += squaredDistances[row];
+            }
+
+            var entries = new ClusterEntry[count];
+            var next = new int[count];
+            var (first, offset) = (0, 0L);
+            for (var cluster = 0; cluster < count; cluster++)
+            {
+                entries[cluster] = new ClusterEntry(
+                    first, sizes[cluster], offset, MathF.Sqrt(radii[cluster]), sizes[cluster] == 0 ? 0 : (float)Math.Sqrt(squares[cluster] / sizes[cluster]));
+                next[cluster] = first;
+                first += sizes[cluster];
+                offset += SegmentFormat.ChunkBytes(sizes[cluster], length);
+            }
+
+            order = new int[nearest.Length];
+            for (var row = 0; row < nearest.Length; row++)
+            {
+                order[next[nearest[row]]++] = row;
+            }
+
+            return entries;
+        }
+    }
+
+    /// <summary>Codes the vectors of a cluster.</summary>
+    private sealed class ChunkEncoder(Metric metric, int dimension)
+    {
+        private readonly Rotation _rotation = Rotation.Of(dimension);
+        private readonly float[] _residual = new float[Rotation.Of(dimension).Length];
+
+        public byte[] Encode(ReadOnlySpan<SegmentRow> rows, ReadOnlySpan<float> centre)
+        {
+            var length = _rotation.Length;
+            var blockBytes = SegmentFormat.BlockBytes(length);
+            var chunk = new byte[SegmentFormat.ChunkBytes(rows.Length, length)];
+            var bytesAt = SegmentFormat.Blocks(rows.Length) * blockBytes;
+            var rowBytes = MemoryMarshal.Cast<byte, sbyte>(chunk.AsSpan(bytesAt, rows.Length * length));
+            var entries = MemoryMarshal.Cast<byte, RowEntry>(chunk.AsSpan(bytesAt + (rows.Length * length)));
+            for (var row = 0; row < rows.Length; row++)
+            {
+                var values = rows[row].Values;
+                _rotation.Rotate(values, metric.Divisor(values), _residual);
+                for (var index = 0; index < length; index++)
+                {
+                    _residual[index] -= centre[index];
+                }
+
+                var block = chunk.AsSpan(row / BitCodes.BlockVectors * blockBytes, blockBytes);
+                var place = row % BitCodes.BlockVectors;
+                BitCodes.Write(_residual, place, block);
+                var numbers = MemoryMarshal.Cast<byte, float>(block[BitCodes.BlockBytes(length)..]);
+                (numbers[place], numbers[BitCodes.BlockVectors + place]) = CodeNumbers(centre);
+                entries[row] = Quantize(centre, rowBytes.Slice(row * length, length));
+            }
+
+            return chunk;
+        }
+
+        // RaBitQ's estimate of ⟨r, q⟩ for a residual r with the code b (±1 a coordinate) is |r|² / Σ|rᵢ| × ⟨b, q⟩. It is used for q − centre, so that
+        // its error shrinks with the distance to the cluster, and ⟨b, q⟩ needs no table of each cluster's own.
+        private (float Constant, float Factor) CodeNumbers(ReadOnlySpan<float> centre)
+        {
+            double squares = 0, sum = 0, alongCentre = 0, codeAlongCentre = 0;
+            for (var index = 0; index < _residual.Length; index++)
+            {
+                var value = _residual[index];
+                squares += (double)value * value;
+                sum += Math.Abs(value);
+                alongCentre += (double)value * centre[index];
+                codeAlongCentre += value > 0 ? centre[index] : -centre[index];
+            }
+
+            var factor = sum > 0 ? squares / sum : 0;
+            return metric == Metric.Dot
+                ? ((float)((factor * codeAlongCentre) - alongCentre), (float)-factor)
+                : ((float)(squares + (2 * factor * codeAlongCentre)), (float)(-2 * factor));
+        }
+
+        private RowEntry Quantize(ReadOnlySpan<float> centre, Span<sbyte> bytes)
+        {
+            var widest = 0f;
+            foreach (var value in _residual)
+            {
+                widest = Math.Max(widest, Math.Abs(value));
+            }
+
+            var scale = widest / ByteMax;
+            double squares = 0, missed = 0, alongCentre = 0, bytesAlongCentre = 0;
+            for (var index = 0; index < _residual.Length; index++)
+            {
+                var value = _residual[index];
+                bytes[index] = scale == 0 ? (sbyte)0 : (sbyte)Math.Clamp(MathF.Round(value / scale), -ByteMax, ByteMax);
+                var kept = (double)bytes[index] * scale;
+                squares += (double)value * value;
+                missed += (value - kept) * (value - kept);
+                alongCentre += (double)value * centre[index];
+                bytesAlongCentre += kept * centre[index];
+            }
+
+            return new RowEntry(
+                (float)(metric == Metric.Dot ? bytesAlongCentre - alongCentre : squares + (2 * bytesAlongCentre)), scale, (float)Math.Sqrt(missed));
+        }
+    }
+
+    /// <summary>Writes parts where the header says that they lie.</summary>
+    private sealed class PartWriter(Stream output, SegmentHeader header)
+    {
+        private long _position = SegmentFormat.HeaderBytes;
+
+        public void Write<T>(SegmentPart part, ReadOnlySpan<T> values)
+            where T : unmanaged
+        {
+            Begin(part);
+            Append(MemoryMarshal.AsBytes(values));
+        }
+
+        public void Write(SegmentPart part, float[] values) => Write<float>(part, values);
+
+        public void Begin(SegmentPart part) => FillTo(header.Parts[(int)part].Offset);
+
+        public void Append(ReadOnlySpan<byte> bytes)
+        {
+            output.Write(bytes);
+            _position += bytes.Length;
+        }
+
+        public void End() => FillTo(header.TotalBytes);
+
+        private void FillTo(long offset)
+        {
+            Span<byte> zeros = stackalloc byte[SegmentFormat.Alignment];
+            zeros.Clear();
+            Append(offset - _position is >= 0 and < SegmentFormat.Alignment and var missing
+                ? zeros[..(int)missing]
+                : throw new InvalidOperationException("A part of a segment has another length than was planned."));
+        }
+    }
+}

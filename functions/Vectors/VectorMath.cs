@@ -1,0 +1,173 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace QuantumFlux.Vectors;
+
+/// <summary>
+/// Inner products and distances, in the widest registers that pay. Sums are made in another order than by <see cref="ScalarMath"/>, so the last bits differ.
+/// </summary>
+public static class VectorMath
+{
+    /// <summary>The inner product of two vectors of one length.</summary>
+    public static float Dot(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(b.Length, a.Length, nameof(b));
+        ref var left = ref MemoryMarshal.GetReference(a);
+        ref var right = ref MemoryMarshal.GetReference(b);
+        var width = (nuint)Vector<float>.Count;
+        var (length, index) = ((nuint)a.Length, (nuint)0);
+
+        // Four sums, so that an addition need not wait for the one before.
+        Vector<float> sum0 = default, sum1 = default, sum2 = default, sum3 = default;
+        for (; index + (4 * width) <= length; index += 4 * width)
+        {
+            sum0 = Vector.FusedMultiplyAdd(Vector.LoadUnsafe(ref left, index), Vector.LoadUnsafe(ref right, index), sum0);
+            sum1 = Vector.FusedMultiplyAdd(Vector.LoadUnsafe(ref left, index + width), Vector.LoadUnsafe(ref right, index + width), sum1);
+            sum2 = Vector.FusedMultiplyAdd(Vector.LoadUnsafe(ref left, index + (2 * width)), Vector.LoadUnsafe(ref right, index + (2 * width)), sum2);
+            sum3 = Vector.FusedMultiplyAdd(Vector.LoadUnsafe(ref left, index + (3 * width)), Vector.LoadUnsafe(ref right, index + (3 * width)), sum3);
+        }
+
+        for (; index + width <= length; index += width)
+        {
+            sum0 = Vector.FusedMultiplyAdd(Vector.LoadUnsafe(ref left, index), Vector.LoadUnsafe(ref right, index), sum0);
+        }
+
+        var sum = Vector.Sum((sum0 + sum1) + (sum2 + sum3));
+        for (; index < length; index++)
+        {
+            sum += a[(int)index] * b[(int)index];
+        }
+
+        return sum;
+    }
+
+    /// <summary>The squared Euclidean distance between two vectors of one length.</summary>
+    public static float SquaredDistance(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(b.Length, a.Length, nameof(b));
+        ref var left = ref MemoryMarshal.GetReference(a);
+        ref var right = ref MemoryMarshal.GetReference(b);
+        var width = (nuint)Vector<float>.Count;
+        var (length, index) = ((nuint)a.Length, (nuint)0);
+        Vector<float> sum0 = default, sum1 = default, sum2 = default, sum3 = default;
+        for (; index + (4 * width) <= length; index += 4 * width)
+        {
+            var difference0 = Vector.LoadUnsafe(ref left, index) - Vector.LoadUnsafe(ref right, index);
+            var difference1 = Vector.LoadUnsafe(ref left, index + width) - Vector.LoadUnsafe(ref right, index + width);
+            var difference2 = Vector.LoadUnsafe(ref left, index + (2 * width)) - Vector.LoadUnsafe(ref right, index + (2 * width));
+            var difference3 = Vector.LoadUnsafe(ref left, index + (3 * width)) - Vector.LoadUnsafe(ref right, index + (3 * width));
+            sum0 = Vector.FusedMultiplyAdd(difference0, difference0, sum0);
+            sum1 = Vector.FusedMultiplyAdd(difference1, difference1, sum1);
+            sum2 = Vector.FusedMultiplyAdd(difference2, difference2, sum2);
+            sum3 = Vector.FusedMultiplyAdd(difference3, difference3, sum3);
+        }
+
+        for (; index + width <= length; index += width)
+        {
+            var difference = Vector.LoadUnsafe(ref left, index) - Vector.LoadUnsafe(ref right, index);
+            sum0 = Vector.FusedMultiplyAdd(difference, difference, sum0);
+        }
+
+        var sum = Vector.Sum((sum0 + sum1) + (sum2 + sum3));
+        for (; index < length; index++)
+        {
+            sum += (a[(int)index] - b[(int)index]) * (a[(int)index] - b[(int)index]);
+        }
+
+        return sum;
+    }
+
+    /// <summary>The inner product of a vector with one of small whole numbers, of one length.</summary>
+    public static float Dot(ReadOnlySpan<float> a, ReadOnlySpan<sbyte> b)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(b.Length, a.Length, nameof(b));
+        ref var left = ref MemoryMarshal.GetReference(a);
+        ref var right = ref MemoryMarshal.GetReference(b);
+        var (length, index) = ((nuint)a.Length, (nuint)0);
+        float sum;
+        if (Avx512F.IsSupported)
+        {
+            Vector512<float> sum0 = default, sum1 = default, sum2 = default, sum3 = default;
+            for (; index + 64 <= length; index += 64)
+            {
+                sum0 = Vector512.FusedMultiplyAdd(Sixteen(ref right, index), Vector512.LoadUnsafe(ref left, index), sum0);
+                sum1 = Vector512.FusedMultiplyAdd(Sixteen(ref right, index + 16), Vector512.LoadUnsafe(ref left, index + 16), sum1);
+                sum2 = Vector512.FusedMultiplyAdd(Sixteen(ref right, index + 32), Vector512.LoadUnsafe(ref left, index + 32), sum2);
+                sum3 = Vector512.FusedMultiplyAdd(Sixteen(ref right, index + 48), Vector512.LoadUnsafe(ref left, index + 48), sum3);
+            }
+
+            for (; index + 16 <= length; index += 16)
+            {
+                sum0 = Vector512.FusedMultiplyAdd(Sixteen(ref right, index), Vector512.LoadUnsafe(ref left, index), sum0);
+            }
+
+            sum = Vector512.Sum((sum0 + sum1) + (sum2 + sum3));
+        }
+        else
+        {
+            var width = (nuint)Vector<float>.Count;
+            Vector<float> sum0 = default, sum1 = default, sum2 = default, sum3 = default;
+            for (; index + (4 * width) <= length; index += 4 * width)
+            {
+                Vector.Widen(Vector.LoadUnsafe(ref right, index), out Vector<short> low, out Vector<short> high);
+                Vector.Widen(low, out Vector<int> first, out Vector<int> second);
+                Vector.Widen(high, out Vector<int> third, out Vector<int> fourth);
+                sum0 = Vector.FusedMultiplyAdd(Vector.ConvertToSingle(first), Vector.LoadUnsafe(ref left, index), sum0);
+                sum1 = Vector.FusedMultiplyAdd(Vector.ConvertToSingle(second), Vector.LoadUnsafe(ref left, index + width), sum1);
+                sum2 = Vector.FusedMultiplyAdd(Vector.ConvertToSingle(third), Vector.LoadUnsafe(ref left, index + (2 * width)), sum2);
+                sum3 = Vector.FusedMultiplyAdd(Vector.ConvertToSingle(fourth), Vector.LoadUnsafe(ref left, index + (3 * width)), sum3);
+            }
+
+            sum = Vector.Sum((sum0 + sum1) + (sum2 + sum3));
+        }
+
+        for (; index < length; index++)
+        {
+            sum += a[(int)index] * b[(int)index];
+        }
+
+        return sum;
+
+        static Vector512<float> Sixteen(ref sbyte bytes, nuint index) =>
+            Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.LoadUnsafe(ref bytes, index)));
+    }
+}
+
+/// <summary>The same as <see cref="VectorMath"/>, one number after the other: what tests hold it to.</summary>
+public static class ScalarMath
+{
+    public static float Dot(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
+    {
+        double sum = 0;
+        for (var index = 0; index < a.Length; index++)
+        {
+            sum += (double)a[index] * b[index];
+        }
+
+        return (float)sum;
+    }
+
+    public static float SquaredDistance(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
+    {
+        double sum = 0;
+        for (var index = 0; index < a.Length; index++)
+        {
+            sum += ((double)a[index] - b[index]) * ((double)a[index] - b[index]);
+        }
+
+        return (float)sum;
+    }
+
+    public static float Dot(ReadOnlySpan<float> a, ReadOnlySpan<sbyte> b)
+    {
+        double sum = 0;
+        for (var index = 0; index < a.Length; index++)
+        {
+            sum += (double)a[index] * b[index];
+        }
+
+        return (float)sum;
+    }
+}
