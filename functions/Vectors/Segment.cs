@@ -121,6 +121,9 @@ public sealed class Segment : IDisposable
         return ids;
     }
 
+    /// <summary>A copy of some of its bytes.</summary>
+    public byte[] Copy(long offset, int count) => _bytes.Span(offset, count).ToArray();
+
     public bool TryHold() => _bytes.TryHold();
 
     public void Release() => _bytes.Release();

@@ -40,8 +40,9 @@ public static class SegmentWriter
     /// <summary>How many clusters a number of vectors is put into: about its root, so that choosing clusters and reading them cost alike.</summary>
     public static int Clusters(int rows) => rows < RowsOfOneCluster ? Math.Min(rows, 1) : (int)Math.Round(Math.Sqrt(rows));
 
-    /// <summary>Writes a segment.</summary>
-    public static void Write(SegmentContent content, Stream output, CancellationToken cancellationToken)
+    /// <summary>Makes a segment.</summary>
+    /// <returns>Its bytes.</returns>
+    public static MappedBytes Write(SegmentContent content, CancellationToken cancellationToken)
     {
         var length = Rotation.Of(content.Dimension).Length;
         var clustering = Clustering.Of(content, cancellationToken);
@@ -49,9 +50,8 @@ public static class SegmentWriter
         var ids = rows.Select(row => row.IdBytes).ToArray();
         var factStarts = FactStarts(rows);
         var contexts = ContextIndex.Write(rows.Select(row => row.Facts));
-        var fields = Array.Empty<byte>();
+        var fields = Fields(rows);
         var deleted = DeletedBytes(content.Deleted);
-
         var header = Header(content, clustering.Clusters.Length, [
             (long)clustering.Centres.Length * sizeof(float),
             (long)clustering.Clusters.Length * Marshal.SizeOf<ClusterEntry>(),
@@ -69,33 +69,74 @@ public static class SegmentWriter
             (long)rows.Length * content.Dimension * sizeof(float),
         ]);
 
-        var writer = new PartWriter(output, header);
-        output.Write(header.ToBytes());
-        writer.Write(SegmentPart.Centres, clustering.Centres);
-        writer.Write<ClusterEntry>(SegmentPart.Clusters, clustering.Clusters);
-        writer.Begin(SegmentPart.Chunks);
+        var output = new MappedBytes(header.TotalBytes);
+        try
+        {
+            var writer = new PartWriter(output, header);
+            writer.Append(header.ToBytes());
+            writer.Write<float>(SegmentPart.Centres, clustering.Centres);
+            writer.Write<ClusterEntry>(SegmentPart.Clusters, clustering.Clusters);
+            WriteChunks(writer, content, clustering, rows, cancellationToken);
+            WriteIds(writer, ids);
+            writer.Write<int>(SegmentPart.Order, Inverse(clustering.Order));
+            WriteFacts(writer, rows, factStarts);
+            writer.Write<byte>(SegmentPart.Contexts, contexts);
+            writer.Write<byte>(SegmentPart.Fields, fields);
+            writer.Write<byte>(SegmentPart.Deleted, deleted);
+            writer.Begin(SegmentPart.Vectors);
+            foreach (var row in rows)
+            {
+                writer.Append(MemoryMarshal.AsBytes(row.Values));
+            }
+
+            writer.End();
+            return output;
+        }
+        catch
+        {
+            output.Dispose();
+            throw;
+        }
+    }
+
+    private static void WriteChunks(
+        PartWriter writer, SegmentContent content, Clustering clustering, SegmentRow[] rows, CancellationToken cancellationToken)
+    {
         var encoder = new ChunkEncoder(content.Metric, content.Dimension);
+        writer.Begin(SegmentPart.Chunks);
         for (var cluster = 0; cluster < clustering.Clusters.Length; cluster++)
         {
             cancellationToken.ThrowIfCancellationRequested();
             var entry = clustering.Clusters[cluster];
-            writer.Append(encoder.Encode(
-                rows.AsSpan(entry.FirstRow, entry.Rows), clustering.Centres.AsSpan(cluster * length, length)));
+            writer.Append(encoder.Encode(rows.AsSpan(entry.FirstRow, entry.Rows), clustering.Centre(cluster)));
+        }
+    }
+
+    private static void WriteIds(PartWriter writer, byte[][] ids)
+    {
+        var starts = new int[ids.Length + 1];
+        for (var row = 0; row < ids.Length; row++)
+        {
+            starts[row + 1] = checked(starts[row] + ids[row].Length);
         }
 
-        writer.Write<int>(SegmentPart.IdStarts, IdStarts(ids));
+        writer.Write<int>(SegmentPart.IdStarts, starts);
         writer.Begin(SegmentPart.Ids);
         foreach (var id in ids)
         {
             writer.Append(id);
         }
 
-        var (hashes, hashRows) = (ids.Select(id => SegmentFormat.HashId(id)).ToArray(), Enumerable.Range(0, rows.Length).ToArray());
-        Array.Sort(hashes, hashRows);
+        var hashes = ids.Select(id => SegmentFormat.HashId(id)).ToArray();
+        var rows = Enumerable.Range(0, ids.Length).ToArray();
+        Array.Sort(hashes, rows);
         writer.Write<ulong>(SegmentPart.IdHashes, hashes);
-        writer.Write<int>(SegmentPart.IdRows, hashRows);
-        writer.Write<int>(SegmentPart.Order, Inverse(clustering.Order));
-        writer.Write<long>(SegmentPart.FactStarts, factStarts);
+        writer.Write<int>(SegmentPart.IdRows, rows);
+    }
+
+    private static void WriteFacts(PartWriter writer, SegmentRow[] rows, long[] starts)
+    {
+        writer.Write<long>(SegmentPart.FactStarts, starts);
         writer.Begin(SegmentPart.Facts);
         var facts = new ArrayBufferWriter<byte>();
         foreach (var row in rows)
@@ -104,17 +145,22 @@ public static class SegmentWriter
             row.Facts.Write(facts);
             writer.Append(facts.WrittenSpan);
         }
+    }
 
-        writer.Write<byte>(SegmentPart.Contexts, contexts);
-        writer.Write<byte>(SegmentPart.Fields, fields);
-        writer.Write<byte>(SegmentPart.Deleted, deleted);
-        writer.Begin(SegmentPart.Vectors);
-        foreach (var row in rows)
+    private static byte[] Fields(SegmentRow[] rows)
+    {
+        var writer = new FieldIndexWriter();
+        for (var row = 0; row < rows.Length; row++)
         {
-            writer.Append(MemoryMarshal.AsBytes(row.Values));
+            if (rows[row].Facts.Metadata is { IsEmpty: false } metadata)
+            {
+                writer.Add(row, MetadataFields.Parse(metadata.Span));
+            }
         }
 
-        writer.End();
+        var output = new ArrayBufferWriter<byte>();
+        writer.Write(output);
+        return output.WrittenSpan.ToArray();
     }
 
     private static SegmentHeader Header(SegmentContent content, int clusters, long[] lengths)
@@ -128,17 +174,6 @@ public static class SegmentWriter
         }
 
         return new SegmentHeader(content.Metric, content.Dimension, content.Rows.Count, clusters, content.FirstSequence, content.LastSequence, parts);
-    }
-
-    private static int[] IdStarts(byte[][] ids)
-    {
-        var starts = new int[ids.Length + 1];
-        for (var row = 0; row < ids.Length; row++)
-        {
-            starts[row + 1] = checked(starts[row] + ids[row].Length);
-        }
-
-        return starts;
     }
 
     private static long[] FactStarts(SegmentRow[] rows)
@@ -185,6 +220,12 @@ public static class SegmentWriter
     /// <param name="Order">Which vector of the content lies in each row.</param>
     private sealed record Clustering(float[] Centres, ClusterEntry[] Clusters, int[] Order)
     {
+        public ReadOnlySpan<float> Centre(int cluster)
+        {
+            var length = Centres.Length / Clusters.Length;
+            return Centres.AsSpan(cluster * length, length);
+        }
+
         public static Clustering Of(SegmentContent content, CancellationToken cancellationToken)
         {
             var rows = content.Rows;
@@ -351,9 +392,9 @@ public static class SegmentWriter
     }
 
     /// <summary>Writes parts where the header says that they lie.</summary>
-    private sealed class PartWriter(Stream output, SegmentHeader header)
+    private sealed class PartWriter(MappedBytes output, SegmentHeader header)
     {
-        private long _position = SegmentFormat.HeaderBytes;
+        private long _position;
 
         public void Write<T>(SegmentPart part, ReadOnlySpan<T> values)
             where T : unmanaged
@@ -362,25 +403,19 @@ public static class SegmentWriter
             Append(MemoryMarshal.AsBytes(values));
         }
 
-        public void Write(SegmentPart part, float[] values) => Write<float>(part, values);
-
-        public void Begin(SegmentPart part) => FillTo(header.Parts[(int)part].Offset);
+        public void Begin(SegmentPart part) => MoveTo(header.Parts[(int)part].Offset);
 
         public void Append(ReadOnlySpan<byte> bytes)
         {
-            output.Write(bytes);
+            bytes.CopyTo(output.Span(_position, bytes.Length));
             _position += bytes.Length;
         }
 
-        public void End() => FillTo(header.TotalBytes);
+        public void End() => MoveTo(header.TotalBytes);
 
-        private void FillTo(long offset)
-        {
-            Span<byte> zeros = stackalloc byte[SegmentFormat.Alignment];
-            zeros.Clear();
-            Append(offset - _position is >= 0 and < SegmentFormat.Alignment and var missing
-                ? zeros[..(int)missing]
-                : throw new InvalidOperationException("A part of a segment has another length than was planned."));
-        }
+        // What lies between two parts is zero from the beginning.
+        private void MoveTo(long offset) => _position = offset - _position is >= 0 and < SegmentFormat.Alignment
+            ? offset
+            : throw new InvalidOperationException("A part of a segment has another length than was planned.");
     }
 }

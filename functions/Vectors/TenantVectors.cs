@@ -1,0 +1,553 @@
+using QuantumFlux.Api;
+using QuantumFlux.Objects;
+using QuantumFlux.Storage;
+
+namespace QuantumFlux.Vectors;
+
+/// <summary>
+/// The vectors of one tenant on this instance: follows the tenant's log, which lies in its partition of the table <c>objects</c>, and appends to it.
+/// </summary>
+public sealed class TenantVectors(string tenant, ITables tables, SegmentStore segments, DueTenants due, TimeProvider time, Action<string> attend)
+{
+    /// <summary>The kind of what falls due for tenants whose vectors are looked after.</summary>
+    public const string DueKind = "vectors";
+
+    // A manifest can move on while its segments are read. Nobody is that unlucky again and again.
+    private const int LoadsMax = 16;
+    private const int SegmentsAtOnce = 2;
+    private const int AttemptsMax = 64;
+
+    private readonly Log _log = Log(tables, tenant);
+    private readonly Lock _lock = new();
+    private readonly List<PendingWrite> _writes = [];
+    private VectorState? _state;
+    private VectorManifest _manifest = VectorManifest.None;
+    private Task? _reading;
+    private Task? _nextReading;
+    private bool _isCommitting;
+
+    // Counts what happens, so that it can be told whether the state was read since something began.
+    private long _now;
+    private long _freshAt = -1;
+
+    public string Tenant { get; } = tenant;
+
+    /// <summary>The bytes that it keeps within reach.</summary>
+    public long Bytes => Volatile.Read(ref _state)?.Segments.Sum(segment => segment.Segment.Bytes) ?? 0;
+
+    /// <summary>Whether so much of a segment is gone that it should be written anew, as far as this instance knows.</summary>
+    public bool HasMuchGone => Volatile.Read(ref _state) is { } state && SegmentPlan.Of(state, isTailLong: false) is not null;
+
+    /// <summary>The log of a tenant's vectors.</summary>
+    public static Log Log(ITables tables, string tenant) => new(tables, ObjectRows.Table, tenant, "x");
+
+    /// <summary>The key of the row with a tenant's manifest.</summary>
+    public static string ManifestKey(Log log) => log.CompanionKey("manifest");
+
+    /// <summary>The manifest among the companions of a log.</summary>
+    public static VectorManifest ManifestOf(Log log, IReadOnlyList<TableRow> companions) =>
+        companions.FirstOrDefault(row => row.Key == ManifestKey(log)) is { } row ? VectorManifest.Parse(row) : VectorManifest.None;
+
+    /// <summary>The newest state, its memory kept until it is disposed of.</summary>
+    /// <param name="isStrong">
+    /// Whether all that was written before is to be seen, on whichever instance: that takes one storage request, which several callers share. Else the
+    /// state is what this instance knows.
+    /// </param>
+    /// <param name="cancellationToken">Ends the call early.</param>
+    public async Task<HeldState> HoldAsync(bool isStrong, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            if (isStrong || Volatile.Read(ref _state) is null)
+            {
+                await ReadAsync().WaitAsync(cancellationToken);
+                isStrong = false;
+            }
+
+            if (Volatile.Read(ref _state) is not { } state)
+            {
+                continue;
+            }
+
+            if (state.TryHold())
+            {
+                return new HeldState(state);
+            }
+
+            lock (_lock)
+            {
+                // Its segments were put out of reach, unless newer ones have taken their place.
+                _state = _state == state ? null : _state;
+            }
+        }
+    }
+
+    /// <summary>What this instance knows, without asking; null when that is nothing.</summary>
+    public HeldState? HoldKnown() => Volatile.Read(ref _state) is { } state && state.TryHold() ? new HeldState(state) : null;
+
+    /// <summary>
+    /// Makes changes: all of them or none, in one append to the log. One storage request on a warm instance, shared by those who write at the same time.
+    /// </summary>
+    /// <param name="prepare">
+    /// Makes the changes to the draft and says what to answer. Called again when others were faster. What it throws ends the write, once the state is
+    /// known to be current.
+    /// </param>
+    /// <param name="along">Gives the actions that are to be done in the same transaction.</param>
+    /// <param name="cancellationToken">Ends the waiting, perhaps not the write.</param>
+    /// <exception cref="ApiException">What <paramref name="prepare"/> threw; 503 when others were faster again and again.</exception>
+    public async Task<T> CommitAsync<T>(
+        Func<VectorDraft, T> prepare, Func<T, Task<IReadOnlyList<TableAction>>> along, CancellationToken cancellationToken)
+        where T : class
+    {
+        await due.AnnounceAsync(DueKind, Tenant, time.GetUtcNow(), cancellationToken);
+        var write = new PendingWrite(Interlocked.Increment(ref _now), prepare, answer => along((T)answer));
+        var isFirst = false;
+        lock (_lock)
+        {
+            _writes.Add(write);
+            (isFirst, _isCommitting) = (!_isCommitting, true);
+        }
+
+        if (isFirst)
+        {
+            // Also for those who come meanwhile. Whatever becomes of it, each hears of its own write.
+            _ = CommitAllAsync();
+        }
+
+        return (T)await write.Answer.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Takes over newer segments in the place of those that it has and of the log's tail. Searches go on meanwhile.</summary>
+    public Task AdoptAsync(CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            return AdoptAsync(_manifest, null, cancellationToken);
+        }
+    }
+
+    /// <summary>The same for a manifest that this instance has just made.</summary>
+    /// <param name="manifest">The manifest.</param>
+    /// <param name="built">The segment that was built for it, which is taken over or disposed of; null when there is none.</param>
+    /// <param name="cancellationToken">Ends the call early.</param>
+    public async Task AdoptAsync(VectorManifest manifest, Segment? built, CancellationToken cancellationToken)
+    {
+        var loaded = new List<Segment>();
+        if (built is not null)
+        {
+            loaded.Add(built);
+        }
+
+        var state = Volatile.Read(ref _state);
+        var isHeld = state?.TryHold() == true;
+        try
+        {
+            if (!isHeld || manifest.ETag == state!.Manifest.ETag || state.Head.LastSequence < manifest.Covered)
+            {
+                return;
+            }
+
+            var known = state.Segments.Select(segment => segment.Segment).Concat(loaded).ToDictionary(segment => segment.Id, StringComparer.Ordinal);
+            if (await LoadAsync(manifest.Segments, known, loaded, cancellationToken) is not { } all)
+            {
+                // They are gone already. The next look at the log tells what replaces them.
+                return;
+            }
+
+            // What is new was written before what is newer still, which alone can have taken from it.
+            var isOld = state.Segments.Select(segment => segment.Segment).ToHashSet();
+            var live = all.Select((segment, index) => isOld.Contains(segment) ? null : VectorState.Alive(segment, all.Skip(index + 1))).ToList();
+            lock (_lock)
+            {
+                if (_state is not { } current || current.Tail != state.Tail)
+                {
+                    return;
+                }
+
+                var now = current.Segments.ToDictionary(segment => segment.Segment);
+                _state = VectorState
+                    .Of(manifest, [.. all.Select((segment, index) => live[index] ?? now[segment])])
+                    .Apply(current.TailRows().Where(row => row.Sequence > manifest.Covered).Select(row => (row.Sequence, row.Change)), current.Head);
+                loaded.Clear();
+                foreach (var replaced in current.Segments.Where(segment => !all.Contains(segment.Segment)))
+                {
+                    replaced.Segment.Dispose();
+                }
+            }
+        }
+        finally
+        {
+            if (isHeld)
+            {
+                state!.Release();
+            }
+
+            loaded.ForEach(segment => segment.Dispose());
+        }
+    }
+
+    /// <summary>Lets go of all memory. It is brought back when it is asked for.</summary>
+    public void Forget()
+    {
+        VectorState? state;
+        lock (_lock)
+        {
+            (state, _state) = (_state, null);
+        }
+
+        foreach (var segment in state?.Segments ?? [])
+        {
+            segment.Segment.Dispose();
+        }
+    }
+
+    // A look at the log that began before a caller came may miss what was written before it came. So there is one under way at most, and one that waits for it
+    // and serves all who came meanwhile.
+    private Task ReadAsync()
+    {
+        lock (_lock)
+        {
+            if (_reading is not { IsCompleted: false })
+            {
+                return _reading = ReadLogAsync();
+            }
+
+            return _nextReading ??= ReadAfterAsync(_reading);
+        }
+    }
+
+    private async Task ReadAfterAsync(Task reading)
+    {
+        await reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        lock (_lock)
+        {
+            (_reading, _nextReading) = (_nextReading, null);
+        }
+
+        await ReadLogAsync();
+    }
+
+    private async Task ReadLogAsync()
+    {
+        var began = Interlocked.Increment(ref _now);
+        if (Volatile.Read(ref _state) is not { } state)
+        {
+            await LoadAsync(began);
+            return;
+        }
+
+        // Not cancelled with one of the callers: others wait for it too.
+        var tail = await _log.ReadAsync(state.Head.LastSequence, CancellationToken.None);
+        if (!tail.IsComplete || !TryApply(state, tail, began))
+        {
+            await LoadAsync(began);
+        }
+    }
+
+    private bool TryApply(VectorState state, LogTail tail, long began)
+    {
+        var manifest = ManifestOf(_log, tail.Companions);
+        lock (_lock)
+        {
+            // Writes of our own may have brought it further meanwhile.
+            if (_state is not { } current || current.Head.LastSequence < state.Head.LastSequence)
+            {
+                return false;
+            }
+
+            var known = current.Head.LastSequence;
+            if (tail.Head.LastSequence > known || (tail.Head.LastSequence == known && current.Head.MustBeRead))
+            {
+                _state = current.Apply(Changes(tail.Records.Where(record => record.Sequence > known)), tail.Head);
+            }
+
+            (_manifest, _freshAt) = (manifest, Math.Max(_freshAt, began));
+            NoticeWork(_state);
+            return true;
+        }
+    }
+
+    private async Task LoadAsync(long began)
+    {
+        for (var load = 0; load < LoadsMax; load++)
+        {
+            var row = await tables.GetAsync(ObjectRows.Table, Tenant, ManifestKey(_log), null, CancellationToken.None);
+            var manifest = row is null ? VectorManifest.None : VectorManifest.Parse(row);
+            var loaded = new List<Segment>();
+            try
+            {
+                var reading = _log.ReadAsync(manifest.Covered, CancellationToken.None);
+                var loading = LoadAsync(manifest.Segments, new Dictionary<string, Segment>(), loaded, CancellationToken.None);
+                await Task.WhenAll(reading, loading);
+                var tail = await reading;
+                if (!tail.IsComplete || await loading is not { } all)
+                {
+                    // Newer segments have taken their place.
+                    continue;
+                }
+
+                var state = VectorState
+                    .Of(manifest, [.. all.Select((segment, index) => VectorState.Alive(segment, all.Skip(index + 1)))])
+                    .Apply(Changes(tail.Records), tail.Head);
+                lock (_lock)
+                {
+                    foreach (var old in _state?.Segments ?? [])
+                    {
+                        old.Segment.Dispose();
+                    }
+
+                    (_state, _manifest, _freshAt) = (state, ManifestOf(_log, tail.Companions), Math.Max(_freshAt, began));
+                    loaded.Clear();
+                    NoticeWork(state);
+                }
+
+                return;
+            }
+            finally
+            {
+                loaded.ForEach(segment => segment.Dispose());
+            }
+        }
+
+        throw new StorageException($"The segments of {Tenant} were replaced again and again while they were read.", 503, null);
+    }
+
+    private async Task<List<Segment>?> LoadAsync(
+        IReadOnlyList<SegmentInfo> infos, Dictionary<string, Segment> known, List<Segment> loaded, CancellationToken cancellationToken)
+    {
+        var all = new Segment?[infos.Count];
+        await AtOnce.ForEachAsync(infos.Count, SegmentsAtOnce, async index =>
+        {
+            if (!known.TryGetValue(infos[index].Id, out all[index])
+                && (all[index] = await segments.LoadAsync(Tenant, infos[index], cancellationToken)) is { } segment)
+            {
+                lock (loaded)
+                {
+                    loaded.Add(segment);
+                }
+            }
+        });
+        return all.All(segment => segment is not null) ? all.OfType<Segment>().ToList() : null;
+    }
+
+    private void NoticeWork(VectorState? state)
+    {
+        if (state is not null && (state.IsTailLong || _manifest.ETag != state.Manifest.ETag || SegmentPlan.Of(state, isTailLong: false) is not null))
+        {
+            attend(Tenant);
+        }
+    }
+
+    private async Task CommitAllAsync()
+    {
+        while (true)
+        {
+            List<PendingWrite> some;
+            lock (_lock)
+            {
+                if (_writes.Count == 0)
+                {
+                    _isCommitting = false;
+                    return;
+                }
+
+                some = [.. _writes];
+            }
+
+            try
+            {
+                await CommitSomeAsync(some);
+            }
+            catch (Exception exception)
+            {
+                // Whatever it is, somebody waits for each of them.
+                some.ForEach(write => write.Fail(exception));
+            }
+
+            lock (_lock)
+            {
+                _writes.RemoveAll(write => write.Answer.IsCompleted);
+            }
+        }
+    }
+
+    private async Task CommitSomeAsync(List<PendingWrite> writes)
+    {
+        using var held = await HoldForWritingAsync();
+        var state = held.State;
+        var group = new Group(state);
+        foreach (var write in writes)
+        {
+            try
+            {
+                if (!await group.TryAddAsync(write))
+                {
+                    break;
+                }
+            }
+            catch (Exception) when (Volatile.Read(ref _freshAt) < write.BeganAt)
+            {
+                // Perhaps only because others have written since. What came before it goes first; then it is looked at again.
+                if (group.Writes.Count == 0)
+                {
+                    await ReadAsync();
+                    return;
+                }
+
+                break;
+            }
+            catch (Exception exception)
+            {
+                write.Fail(exception);
+            }
+        }
+
+        if (group.Writes.Count > 0)
+        {
+            await AppendAsync(state, group);
+        }
+    }
+
+    private async Task<HeldState> HoldForWritingAsync()
+    {
+        var held = await HoldAsync(isStrong: false, CancellationToken.None);
+        if (!held.State.Head.MustBeRead)
+        {
+            return held;
+        }
+
+        held.Dispose();
+        return await HoldAsync(isStrong: true, CancellationToken.None);
+    }
+
+    private async Task AppendAsync(VectorState state, Group group)
+    {
+        var began = Interlocked.Increment(ref _now);
+        LogAppended appended;
+        try
+        {
+            appended = await _log.AppendAsync(state.Head, group.Records, time.GetUtcNow(), group.Along, CancellationToken.None);
+        }
+        catch (StorageException exception)
+        {
+            // Nobody knows whether it was appended.
+            lock (_lock)
+            {
+                _state = _state is { } current && current.Head.LastSequence == state.Head.LastSequence
+                    ? current with { Head = current.Head with { ETag = null } }
+                    : _state;
+            }
+
+            group.Writes.ForEach(write => write.Write.Fail(exception));
+            return;
+        }
+
+        if (appended.Outcome == LogOutcome.Appended)
+        {
+            var sequence = state.Head.LastSequence;
+            lock (_lock)
+            {
+                // A look at the log may have brought it here already.
+                if (_state is { } current && current.Head.LastSequence == sequence)
+                {
+                    _state = current.Apply(group.Changes.Select(change => (++sequence, change)).ToList(), appended.Head!);
+                }
+
+                _freshAt = Math.Max(_freshAt, began);
+                NoticeWork(_state);
+            }
+
+            group.Writes.ForEach(write => write.Write.Succeed(write.Answer));
+            return;
+        }
+
+        // They stay where they are, and come up again: with what others have written; and where what goes along was refused, with what its owner makes of it.
+        if (appended.Outcome == LogOutcome.Moved)
+        {
+            await ReadAsync();
+        }
+
+        foreach (var (write, _) in group.Writes.Where(write => ++write.Write.Attempts >= AttemptsMax))
+        {
+            write.Fail(ApiException.Unavailable());
+        }
+    }
+
+    private static IEnumerable<(long, VectorChange)> Changes(IEnumerable<LogRecord> records) =>
+        records.Select(record => (record.Sequence, VectorChange.Parse(record.Data.Span)));
+
+    /// <summary>Writes that go into one append.</summary>
+    private sealed class Group(VectorState state)
+    {
+        private const int AlongMax = 16;
+
+        // As text in a request, bytes take a third more.
+        private const int AlongBytesMax = QuantumFlux.Storage.Log.AlongBytesMax / 2;
+
+        private readonly VectorDraft _draft = new(state);
+        private readonly List<ReadOnlyMemory<byte>> _records = [];
+        private readonly List<TableAction> _along = [];
+        private int _alongBytes;
+
+        public List<(PendingWrite Write, object Answer)> Writes { get; } = [];
+
+        public IReadOnlyList<ReadOnlyMemory<byte>> Records => _records;
+
+        public IReadOnlyList<TableAction> Along => _along;
+
+        public IReadOnlyList<VectorChange> Changes => _draft.Changes;
+
+        /// <summary>Adds a write; false when there is no room for it beside the others.</summary>
+        public async Task<bool> TryAddAsync(PendingWrite write)
+        {
+            var draft = new VectorDraft(state, _draft);
+            var answer = write.Prepare(draft);
+            var records = draft.Changes.Select(change => change.ToBytes()).ToList();
+            if (QuantumFlux.Storage.Log.CountFitting([.. _records, .. records]) < _records.Count + records.Count && Writes.Count > 0)
+            {
+                return false;
+            }
+
+            var along = await write.Along(answer);
+            var alongBytes = along.Sum(action => TableRules.RowBytes(action.Row));
+            if (Writes.Count > 0 && along.Count > 0 && (_along.Count + along.Count > AlongMax || _alongBytes + alongBytes > AlongBytesMax))
+            {
+                return false;
+            }
+
+            _alongBytes += alongBytes;
+
+            _draft.Take(draft);
+            _records.AddRange(records);
+            _along.AddRange(along);
+            Writes.Add((write, answer));
+            return true;
+        }
+    }
+
+    /// <summary>A write that waits for its append.</summary>
+    private sealed class PendingWrite(long beganAt, Func<VectorDraft, object> prepare, Func<object, Task<IReadOnlyList<TableAction>>> along)
+    {
+        private readonly TaskCompletionSource<object> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public long BeganAt { get; } = beganAt;
+
+        public Task<object> Answer => _answer.Task;
+
+        public int Attempts { get; set; }
+
+        public object Prepare(VectorDraft draft) => prepare(draft);
+
+        public Task<IReadOnlyList<TableAction>> Along(object answer) => along(answer);
+
+        public void Succeed(object answer) => _answer.TrySetResult(answer);
+
+        public void Fail(Exception exception) => _answer.TrySetException(exception);
+    }
+}
+
+/// <summary>A state whose memory is kept until this is disposed of.</summary>
+public readonly record struct HeldState(VectorState State) : IDisposable
+{
+    public void Dispose() => State.Release();
+}

@@ -1,0 +1,252 @@
+using System.Text;
+using QuantumFlux.Storage;
+
+namespace QuantumFlux.Vectors;
+
+/// <summary>A segment, and which of its vectors are still there.</summary>
+/// <param name="Segment">The segment.</param>
+/// <param name="Alive">The rows that are; never changed.</param>
+/// <param name="Count">How many that is.</param>
+public sealed record LiveSegment(Segment Segment, RowSet Alive, int Count)
+{
+    public static LiveSegment Of(Segment segment, RowSet alive) => new(segment, alive, alive.Count);
+
+    /// <summary>The rows that a search may find; null when it may find all.</summary>
+    public RowSet? Rows => Count == Segment.Rows ? null : Alive;
+}
+
+/// <summary>
+/// All vectors of a tenant as they were after some record of its log: segments, and what was written since. Never changes: a search sees one state from
+/// beginning to end, and a transaction whole or not at all.
+/// </summary>
+/// <param name="Head">The last record, and what an append goes on from.</param>
+/// <param name="Manifest">What names the segments.</param>
+/// <param name="Segments">The segments, the oldest first.</param>
+/// <param name="Tail">What was written since; others may add to it.</param>
+/// <param name="TailCount">How much of the tail belongs to this state.</param>
+public sealed record VectorState(LogHead Head, VectorManifest Manifest, IReadOnlyList<LiveSegment> Segments, VectorTail Tail, int TailCount)
+{
+    /// <summary>The state in which there is nothing.</summary>
+    public static VectorState Empty { get; } = new(LogHead.None, VectorManifest.None, [], new VectorTail(), 0);
+
+    /// <summary>From this many changes on, a tail becomes a segment.</summary>
+    public const int TailRowsMax = 2_048;
+
+    /// <summary>So does one of this many bytes.</summary>
+    public const int TailBytesMax = 8 * 1024 * 1024;
+
+    /// <summary>Whether the tail is so long that it takes searches more time than they should have.</summary>
+    public bool IsTailLong => TailCount >= TailRowsMax || Tail.Bytes >= TailBytesMax;
+
+    /// <summary>How many vectors of the tail are there.</summary>
+    public int TailAlive { get; private init; }
+
+    /// <summary>How many vectors there are.</summary>
+    public int Count => Segments.Sum(segment => segment.Count) + TailAlive;
+
+    /// <summary>The coordinates of each vector, and how they are compared; null while there is none.</summary>
+    public (int Dimension, Metric Metric)? Shape { get; private init; }
+
+    /// <summary>The state that segments alone make.</summary>
+    /// <param name="manifest">What names them.</param>
+    /// <param name="segments">Those that it names, the oldest first.</param>
+    public static VectorState Of(VectorManifest manifest, IReadOnlyList<LiveSegment> segments) =>
+        new(new LogHead(manifest.Covered, null), manifest, segments, new VectorTail(), 0)
+        {
+            Shape = segments.LastOrDefault(segment => segment.Count > 0) is { Segment.Header: var header } ? (header.Dimension, header.Metric) : null,
+        };
+
+    /// <summary>The state after further records, which follow the last one. Only to be called for the newest state of a tail.</summary>
+    public VectorState Apply(IEnumerable<(long Sequence, VectorChange Change)> changes, LogHead head)
+    {
+        var (tailCount, tailAlive, shape) = (TailCount, TailAlive, Shape);
+        var removed = new Dictionary<int, RowSet>();
+        foreach (var (sequence, change) in changes)
+        {
+            if (Tail.Add(sequence, change) is { } before)
+            {
+                tailAlive -= before.Change.Vector is null ? 0 : 1;
+            }
+            else if (FindInSegments(change.Id) is { } place)
+            {
+                if (!removed.TryGetValue(place.Segment, out var rows))
+                {
+                    var segment = Segments[place.Segment];
+                    removed.Add(place.Segment, rows = new RowSet(segment.Segment.Rows));
+                }
+
+                rows.Add(place.Row);
+            }
+
+            tailCount++;
+            if (change.Vector is { } vector)
+            {
+                tailAlive++;
+                shape = (vector.Values.Length, change.Metric);
+            }
+        }
+
+        var segments = removed.Count == 0 ? Segments : [.. Segments.Select((segment, index) => removed.TryGetValue(index, out var rows) ? Without(segment, rows) : segment)];
+        return this with
+        {
+            Head = head,
+            Segments = segments,
+            TailCount = tailCount,
+            TailAlive = tailAlive,
+            Shape = tailAlive + segments.Sum(segment => segment.Count) == 0 ? null : shape,
+        };
+    }
+
+    /// <summary>The vector of an id; null when there is none.</summary>
+    public StoredVector? Find(string id)
+    {
+        if (Tail.Find(id, TailCount) is { } row)
+        {
+            return row.Change.Vector;
+        }
+
+        return FindInSegments(id) is { } place ? Segments[place.Segment].Segment.Read(place.Row) : null;
+    }
+
+    /// <summary>Whether there is a vector of an id.</summary>
+    public bool Contains(string id) => Tail.Find(id, TailCount) is { } row ? row.Change.Vector is not null : FindInSegments(id) is not null;
+
+    /// <summary>The changes of the tail that belong to this state.</summary>
+    public IEnumerable<TailRow> TailRows()
+    {
+        for (var row = 0; row < TailCount; row++)
+        {
+            yield return Tail[row];
+        }
+    }
+
+    /// <summary>The vectors in the order in which they were last written: some of them.</summary>
+    /// <param name="skip">How many to leave out.</param>
+    /// <param name="take">How many at most.</param>
+    public IReadOnlyList<StoredVector> List(long skip, int take)
+    {
+        var found = new List<StoredVector>(take);
+        foreach (var (segment, alive, count) in Segments)
+        {
+            if (skip >= count)
+            {
+                skip -= count;
+                continue;
+            }
+
+            // Where nothing is gone, nothing has to be counted.
+            var first = count == segment.Rows ? (int)skip : 0;
+            skip -= first;
+            foreach (var row in segment.Order[first..])
+            {
+                if (found.Count == take)
+                {
+                    return found;
+                }
+
+                if (alive.Contains(row) && skip-- <= 0)
+                {
+                    found.Add(segment.Read(row));
+                }
+            }
+
+            skip = Math.Max(0, skip);
+        }
+
+        for (var row = 0; row < TailCount && found.Count < take; row++)
+        {
+            if (Tail.IsAlive(row, TailCount) && skip-- <= 0)
+            {
+                found.Add(Tail[row].Change.Vector!);
+            }
+        }
+
+        return found;
+    }
+
+    /// <summary>Keeps the memory of all segments until <see cref="Release"/>; false when some of it is gone, and none is kept.</summary>
+    public bool TryHold()
+    {
+        for (var index = 0; index < Segments.Count; index++)
+        {
+            if (!Segments[index].Segment.TryHold())
+            {
+                while (--index >= 0)
+                {
+                    Segments[index].Segment.Release();
+                }
+
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    public void Release()
+    {
+        foreach (var segment in Segments)
+        {
+            segment.Segment.Release();
+        }
+    }
+
+    /// <summary>A segment's rows without those that newer segments replace or delete.</summary>
+    public static LiveSegment Alive(Segment segment, IEnumerable<Segment> newer)
+    {
+        var alive = new RowSet(segment.Rows);
+        alive.Fill();
+        foreach (var other in newer)
+        {
+            for (var row = 0; row < other.Rows; row++)
+            {
+                Remove(other.IdBytes(row));
+            }
+
+            foreach (var id in other.Deleted())
+            {
+                Remove(id);
+            }
+        }
+
+        return LiveSegment.Of(segment, alive);
+
+        void Remove(ReadOnlySpan<byte> id)
+        {
+            if (segment.Find(id) is var row and >= 0)
+            {
+                alive.Remove(row);
+            }
+        }
+    }
+
+    private static LiveSegment Without(LiveSegment segment, RowSet rows)
+    {
+        var alive = new RowSet(segment.Segment.Rows);
+        alive.Or(segment.Alive);
+        alive.AndNot(rows);
+        return LiveSegment.Of(segment.Segment, alive);
+    }
+
+    private (int Segment, int Row)? FindInSegments(string id)
+    {
+        if (Segments.Count == 0)
+        {
+            return null;
+        }
+
+        Span<byte> buffer = stackalloc byte[3 * VectorLimits.IdCharactersMax];
+        var bytes = buffer[..Encoding.UTF8.GetBytes(id, buffer)];
+        var hash = SegmentFormat.HashId(bytes);
+        for (var index = Segments.Count - 1; index >= 0; index--)
+        {
+            var (segment, alive, count) = Segments[index];
+            if (count > 0 && segment.Find(bytes, hash) is var row and >= 0 && alive.Contains(row))
+            {
+                return (index, row);
+            }
+        }
+
+        return null;
+    }
+}
