@@ -28,18 +28,21 @@ public sealed class SimulatedCluster
     private readonly double _faultRatio;
     private readonly double _crashRatio;
     private readonly int _pageRowsMax;
+    private readonly int _pauseMax;
     private readonly List<SimulatedInstance> _instances = [];
 
     /// <param name="random">All that is left to chance.</param>
     /// <param name="faultRatio">The part of requests and answers that get lost, half of them for good.</param>
     /// <param name="crashRatio">The part of requests at which the instance ends.</param>
     /// <param name="pageRowsMax">The most rows of a page of a query; fewer, and more can happen between two pages.</param>
-    public SimulatedCluster(Random random, double faultRatio, double crashRatio, int pageRowsMax = ITables.PageRowsMax)
+    /// <param name="pauseMax">For how many turns of others at most a client waits before it sends again what got lost.</param>
+    public SimulatedCluster(Random random, double faultRatio, double crashRatio, int pageRowsMax = ITables.PageRowsMax, int pauseMax = 0)
     {
         _random = random;
         _faultRatio = faultRatio;
         _crashRatio = crashRatio;
         _pageRowsMax = pageRowsMax;
+        _pauseMax = pauseMax;
         Storage = new StorageAccounts(OpenAccount(), new Dictionary<int, StorageAccount> { [OwnAccountDimension] = OpenAccount() });
     }
 
@@ -170,7 +173,13 @@ public sealed class SimulatedCluster
         }
 
         luck = _random.NextDouble();
-        return luck < _faultRatio / 2 ? MemoryFault.GiveUp : luck < _faultRatio ? MemoryFault.Lost : MemoryFault.None;
+        var fault = luck < _faultRatio / 2 ? MemoryFault.GiveUp : luck < _faultRatio ? MemoryFault.Lost : MemoryFault.None;
+        for (var turns = fault == MemoryFault.Lost && _pauseMax > 0 ? _random.Next(_pauseMax) : 0; turns > 0; turns--)
+        {
+            await Task.Yield();
+        }
+
+        return fault;
     }
 
     /// <summary>Timers log what fails and go on. A failure that no fault of storage explains is a bug, and ends the simulation.</summary>
