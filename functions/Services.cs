@@ -9,6 +9,7 @@ using QuantumFlux.Keys;
 using QuantumFlux.Metering;
 using QuantumFlux.Objects;
 using QuantumFlux.Storage;
+using QuantumFlux.Vectors;
 
 namespace QuantumFlux;
 
@@ -68,6 +69,12 @@ public static class Services
         services.AddSingleton<CacheMaintenance>();
         services.AddSingleton<CacheHits>();
         services.AddHostedService(provider => provider.GetRequiredService<CacheHits>());
+
+        services.AddSingleton<SegmentStore>();
+        services.AddSingleton<VectorStore>();
+        services.AddSingleton<VectorUpkeep>();
+        services.AddSingleton<QueryCache>();
+        services.AddHostedService<VectorAttendant>();
 
         var functions = Assembly.GetExecutingAssembly().GetExportedTypes()
             .Where(type => type.GetMethods().Any(method => method.IsDefined(typeof(FunctionAttribute), inherit: false)))

@@ -25,6 +25,9 @@ public sealed class JsonAnswer : IResult
         Headers = headers;
     }
 
+    /// <summary>Makes an answer of JSON that is written out already.</summary>
+    public JsonAnswer(ReadOnlyMemory<byte> json, int status) => (_body, Status, Headers) = (json, status, []);
+
     /// <summary>The HTTP status.</summary>
     public int Status { get; }
 

@@ -284,8 +284,97 @@ public sealed class JsonBody
         return texts;
     }
 
+    /// <summary>A list of numbers in single precision, which must be there; empty when it is at fault.</summary>
+    /// <param name="name">The member's name.</param>
+    /// <param name="countMax">The most numbers; there must be one at least.</param>
+    /// <param name="magnitudeMax">The largest number, either way.</param>
+    public float[] RequiredNumbers(string name, int countMax, float magnitudeMax) =>
+        TryGet(name, out _) ? OptionalNumbers(name, countMax, magnitudeMax) ?? [] : Missing<float[]>(name, []);
+
+    /// <summary>A list of numbers in single precision; null when it is absent or at fault. A fault names the number.</summary>
+    public float[]? OptionalNumbers(string name, int countMax, float magnitudeMax)
+    {
+        if (!TryGet(name, out var value))
+        {
+            return null;
+        }
+
+        if (value.ValueKind != JsonValueKind.Array || value.GetArrayLength() < 1 || value.GetArrayLength() > countMax)
+        {
+            return Fault<float[]>(name, string.Create(CultureInfo.InvariantCulture, $"must be a list of 1 to {countMax} numbers"));
+        }
+
+        var numbers = new float[value.GetArrayLength()];
+        var index = 0;
+        foreach (var item in value.EnumerateArray())
+        {
+            // What is too large for single precision reads as infinite.
+            if (item.ValueKind != JsonValueKind.Number || !item.TryGetSingle(out numbers[index]) || !(Math.Abs(numbers[index]) <= magnitudeMax))
+            {
+                return Fault<float[]>(
+                    string.Create(CultureInfo.InvariantCulture, $"{name}[{index}]"),
+                    string.Create(CultureInfo.InvariantCulture, $"must be a number from {-magnitudeMax:0.###e+0} to {magnitudeMax:0.###e+0}"));
+            }
+
+            index++;
+        }
+
+        return numbers;
+    }
+
+    /// <summary>An object as it was written, byte for byte; null when it is absent or at fault.</summary>
+    public ReadOnlyMemory<byte>? RawObject(string name, int bytesMax)
+    {
+        if (!TryGet(name, out var value))
+        {
+            return null;
+        }
+
+        var bytes = value.ValueKind == JsonValueKind.Object ? JsonMarshal.GetRawUtf8Value(value).ToArray() : null;
+        if (bytes is null || bytes.Length > bytesMax)
+        {
+            _faults.Add(_path + name, string.Create(CultureInfo.InvariantCulture, $"must be an object of at most {bytesMax} bytes"));
+            return null;
+        }
+
+        return bytes;
+    }
+
+    /// <summary>Any JSON value, for readers of their own; null when it is absent.</summary>
+    public JsonElement? Value(string name) => TryGet(name, out var value) ? value : null;
+
+    /// <summary>One of a few words; null when it is absent or at fault.</summary>
+    public string? OptionalChoice(string name, params string[] choices) => OptionalText(name, Among(choices));
+
+    /// <summary>A list of objects, which may be empty; null when it is absent or at fault. Their faults are the request's.</summary>
+    public IReadOnlyList<JsonBody>? Objects(string name, int countMax)
+    {
+        if (!TryGet(name, out var value))
+        {
+            return null;
+        }
+
+        if (value.ValueKind != JsonValueKind.Array
+            || value.GetArrayLength() > countMax
+            || value.EnumerateArray().Any(item => item.ValueKind != JsonValueKind.Object))
+        {
+            return Fault<IReadOnlyList<JsonBody>>(name, string.Create(CultureInfo.InvariantCulture, $"must be a list of at most {countMax} objects"));
+        }
+
+        JsonBody[] items = [.. value.EnumerateArray().Select((item, index) =>
+            new JsonBody(item, string.Create(CultureInfo.InvariantCulture, $"{_path}{name}[{index}]."), _faults))];
+        _nested.AddRange(items);
+        return items;
+    }
+
+    /// <summary>Notes a further fault of a member.</summary>
+    public void Note(string name, string reason) => _faults.Add(_path + name, reason);
+
     /// <summary>A list of objects that must be there; empty when it is at fault. Each has faults of its own, so that one may fail and the others not.</summary>
-    public IReadOnlyList<JsonBody> RequiredObjects(string name, int countMax)
+    /// <param name="name">The member's name.</param>
+    /// <param name="countMax">The most objects; there must be one at least.</param>
+    /// <param name="isPathed">Whether faults name the list and the object's place in it.</param>
+    public IReadOnlyList<JsonBody> RequiredObjects(string name, int countMax, bool isPathed = false)
     {
         if (!TryGet(name, out var value))
         {
@@ -300,7 +389,8 @@ public sealed class JsonBody
             return Fault<IReadOnlyList<JsonBody>>(name, string.Create(CultureInfo.InvariantCulture, $"must be a list of 1 to {countMax} objects")) ?? [];
         }
 
-        return [.. value.EnumerateArray().Select(item => new JsonBody(item, "", new Faults()))];
+        return [.. value.EnumerateArray().Select((item, index) =>
+            new JsonBody(item, isPathed ? string.Create(CultureInfo.InvariantCulture, $"{_path}{name}[{index}].") : "", new Faults()))];
     }
 
     /// <summary>Ends the request when anything read so far was at fault, or a member was never asked for.</summary>
@@ -314,7 +404,9 @@ public sealed class JsonBody
     private static Func<string, string?> Among(string[] choices) =>
         text => choices.Contains(text, StringComparer.Ordinal) ? null : $"must be one of: {string.Join(", ", choices)}";
 
-    private static async Task<ReadOnlyMemory<byte>> ReadBytesAsync(HttpRequest request, int bytesMax, CancellationToken cancellationToken)
+    /// <summary>Receives a body.</summary>
+    /// <exception cref="ApiException">413 when it is too large.</exception>
+    public static async Task<ReadOnlyMemory<byte>> ReadBytesAsync(HttpRequest request, int bytesMax, CancellationToken cancellationToken)
     {
         if (request.ContentLength > bytesMax)
         {

@@ -1,4 +1,3 @@
-using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Azure.Functions.Worker;
 using Microsoft.Net.Http.Headers;
 using QuantumFlux.Api;
@@ -22,6 +21,7 @@ public sealed partial class CacheFunction(
     ILogger<CacheFunction> logger)
 {
     private const string Route = "api/v3/cache/crystal/{*key}";
+    private const string PathBefore = "/cache/crystal/";
     private const string BatchPath = "batch";
 
     [Function("Cache")]
@@ -193,7 +193,7 @@ public sealed partial class CacheFunction(
     }
 
     private static string? KeyOf(HttpRequest request) =>
-        CacheKey.FromPath(request.RouteText("key"), request.HttpContext.Features.Get<IHttpRequestFeature>()?.RawTarget ?? "")
+        PathText.Of(request, "key", PathBefore)
         ?? (request.Method != "POST" && request.Query.TryGetValue("key", out var values) ? values.ToString() : null);
 
     private static void RequireKey(HttpRequest request, QueryParameters query, string key)

@@ -142,7 +142,7 @@ public static class KMeans
         for (var row = 0; row < nearest.Length; row++)
         {
             sizes[nearest[row]]++;
-            Add(sample.Slice(row * length, length), centres.Slice(nearest[row] * length, length));
+            VectorMath.Add(sample.Slice(row * length, length), 1, centres.Slice(nearest[row] * length, length));
         }
 
         for (var cluster = 0; cluster < sizes.Length; cluster++)
@@ -166,14 +166,6 @@ public static class KMeans
                 keys[farthest] = 0;
                 sample.Slice(farthest * length, length).CopyTo(centre);
             }
-        }
-    }
-
-    private static void Add(ReadOnlySpan<float> vector, Span<float> sum)
-    {
-        for (var index = 0; index < vector.Length; index++)
-        {
-            sum[index] += vector[index];
         }
     }
 }

@@ -28,6 +28,18 @@ public static class MetricKeys
         _ => 1 / (1 + Math.Sqrt(Math.Max(0, key))),
     };
 
+    /// <summary>The key of two vectors.</summary>
+    /// <param name="metric">How they are compared.</param>
+    /// <param name="a">The one.</param>
+    /// <param name="divisor">Its <see cref="Divisor"/>.</param>
+    /// <param name="b">The other.</param>
+    public static double Key(this Metric metric, ReadOnlySpan<float> a, float divisor, ReadOnlySpan<float> b) => metric switch
+    {
+        Metric.Cosine => 2 - (2 * Math.Clamp((double)VectorMath.Dot(a, b) / divisor / metric.Divisor(b), -1, 1)),
+        Metric.Dot => -VectorMath.Dot(a, b),
+        _ => VectorMath.SquaredDistance(a, b),
+    };
+
     /// <summary>What a vector is divided by before it is compared: its length for <see cref="Metric.Cosine"/>, else 1. A vector of zeros stays one.</summary>
     public static float Divisor(this Metric metric, ReadOnlySpan<float> vector)
     {

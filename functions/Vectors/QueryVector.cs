@@ -39,10 +39,5 @@ public sealed class QueryVector
         Metric == Metric.Dot ? -VectorMath.Dot(Rotated, centre) : VectorMath.SquaredDistance(Rotated, centre);
 
     /// <summary>The key of a vector as it was sent.</summary>
-    public double Key(ReadOnlySpan<float> vector) => Metric switch
-    {
-        Metric.Cosine => 2 - (2 * Math.Clamp((double)VectorMath.Dot(Values, vector) / Divisor / Metric.Divisor(vector), -1, 1)),
-        Metric.Dot => -VectorMath.Dot(Values, vector),
-        _ => VectorMath.SquaredDistance(Values, vector),
-    };
+    public double Key(ReadOnlySpan<float> vector) => Metric.Key(Values, Divisor, vector);
 }

@@ -45,18 +45,29 @@ public sealed class Segment : IDisposable
     /// <summary>The centre of a cluster, rotated.</summary>
     public ReadOnlySpan<float> Centre(int cluster) => Slice<float>(SegmentPart.Centres, (long)cluster * Header.Length, Header.Length);
 
-    /// <summary>A cluster's blocks, one after the other, of <see cref="SegmentFormat.BlockBytes"/> each.</summary>
-    public ReadOnlySpan<byte> Blocks(in ClusterEntry cluster) =>
-        Slice<byte>(SegmentPart.Chunks, cluster.Offset, SegmentFormat.Blocks(cluster.Rows) * SegmentFormat.BlockBytes(Header.Length));
+    /// <summary>A block of a cluster: codes and numbers of 32 vectors, in <see cref="SegmentFormat.BlockBytes"/>.</summary>
+    public ReadOnlySpan<byte> Block(in ClusterEntry cluster, int block)
+    {
+        var bytes = SegmentFormat.BlockBytes(Header.Length);
+        return Slice<byte>(SegmentPart.Chunks, cluster.Offset + ((long)block * bytes), bytes);
+    }
+
+    /// <summary>32 of the blocks' middles, as a block of <see cref="SegmentFormat.BlockBytes"/>.</summary>
+    /// <param name="first">The first of them, a multiple of 32.</param>
+    public ReadOnlySpan<byte> Middles(int first)
+    {
+        var bytes = SegmentFormat.BlockBytes(Header.Length);
+        return Slice<byte>(SegmentPart.Middles, (long)(first / BitCodes.BlockVectors) * bytes, bytes);
+    }
 
     /// <summary>A cluster's rows in bytes, one after the other.</summary>
     public ReadOnlySpan<sbyte> RowBytes(in ClusterEntry cluster) => MemoryMarshal.Cast<byte, sbyte>(
-        Slice<byte>(SegmentPart.Chunks, cluster.Offset + ((long)SegmentFormat.Blocks(cluster.Rows) * SegmentFormat.BlockBytes(Header.Length)), cluster.Rows * Header.Length));
+        Slice<byte>(SegmentPart.Chunks, cluster.Offset + ((long)cluster.Blocks * SegmentFormat.BlockBytes(Header.Length)), cluster.Rows * Header.Length));
 
     /// <summary>What tells a cluster's rows' keys from their bytes.</summary>
     public ReadOnlySpan<RowEntry> RowEntries(in ClusterEntry cluster) => MemoryMarshal.Cast<byte, RowEntry>(Slice<byte>(
         SegmentPart.Chunks,
-        cluster.Offset + ((long)SegmentFormat.Blocks(cluster.Rows) * SegmentFormat.BlockBytes(Header.Length)) + ((long)cluster.Rows * Header.Length),
+        cluster.Offset + ((long)cluster.Blocks * SegmentFormat.BlockBytes(Header.Length)) + ((long)cluster.Rows * Header.Length),
         cluster.Rows * Marshal.SizeOf<RowEntry>()));
 
     /// <summary>A row's coordinates as they were sent.</summary>

@@ -12,6 +12,12 @@ public enum SegmentPart
     Clusters,
 
     /// <summary>
+    /// Of each block of 32 vectors the middle, coded against its cluster's centre as a vector is, in blocks of 32 in their turn: the blocks of the first cluster,
+    /// then those of the second, without a gap.
+    /// </summary>
+    Middles,
+
+    /// <summary>
     /// Of each cluster its blocks of 32 vectors (codes of one bit as in <see cref="BitCodes"/>, then for each of the 32 the two numbers of
     /// <see cref="SegmentFormat.BlockBytes"/>), and behind them its rows in bytes: of each the coordinates as signed bytes, then of each a <see cref="RowEntry"/>.
     /// </summary>
@@ -54,11 +60,17 @@ public enum SegmentPart
 /// <summary>One cluster of a segment.</summary>
 /// <param name="FirstRow">Its first row; the next cluster's is where it ends.</param>
 /// <param name="Rows">How many rows it has.</param>
+/// <param name="FirstBlock">How many blocks the clusters before it have.</param>
+/// <param name="Reserved">Zero.</param>
 /// <param name="Offset">Where its chunk begins in <see cref="SegmentPart.Chunks"/>.</param>
 /// <param name="Radius">How far its farthest vector is from the centre.</param>
 /// <param name="Spread">How far a vector is from the centre: the root of the mean of squares.</param>
 [StructLayout(LayoutKind.Sequential)]
-public readonly record struct ClusterEntry(int FirstRow, int Rows, long Offset, float Radius, float Spread);
+public readonly record struct ClusterEntry(int FirstRow, int Rows, int FirstBlock, int Reserved, long Offset, float Radius, float Spread)
+{
+    /// <summary>How many blocks of 32 rows it has.</summary>
+    public int Blocks => SegmentFormat.Blocks(Rows);
+}
 
 /// <summary>
 /// What it takes to tell a row's key from its bytes b: cluster's part + <see cref="Base"/> − m × <see cref="Scale"/> × ⟨query, b⟩, where m is 2, or 1 for

@@ -10,6 +10,19 @@ namespace QuantumFlux.Vectors;
 /// <param name="Weights">What each row's score is multiplied by, 0 to 1; null means nothing.</param>
 public sealed record SearchPart(Segment Segment, RowSet? Rows, float[]? Weights);
 
+/// <summary>How far an approximate search goes.</summary>
+/// <param name="ClustersMin">The fewest clusters that it looks into, the nearest first.</param>
+/// <param name="ClustersMax">The most.</param>
+/// <param name="Stretch">Beyond the fewest it only looks into those that are no more than this many times as far as the nearest one.</param>
+public sealed record SearchReach(int ClustersMin, int ClustersMax, float Stretch)
+{
+    /// <summary>Every cluster.</summary>
+    public static SearchReach Unlimited { get; } = new(int.MaxValue, int.MaxValue, 1);
+
+    /// <summary>The nearest clusters, a number of them.</summary>
+    public static SearchReach Of(int clusters) => new(clusters, clusters, 1);
+}
+
 /// <summary>A vector that a search found.</summary>
 /// <param name="Part">Which of the parts it lies in.</param>
 /// <param name="Row">Its row there.</param>
@@ -31,14 +44,13 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
     // So many more than are to be found are compared by their coordinates: bytes get neighbours' order wrong at times.
     private const int ExactMargin = 8;
 
-    // How sharply the chance of a cluster falls with its barrier. The cosine of random directions varies by 1 / √dimension; of what vectors in practice vary
-    // in, this many dimensions are left.
-    private const double Sharpness = 32;
+    // How much chance there is in tunneling, as a part of the rank of the last that was found: at this temperature it costs no recall.
+    private const float Temperature = 0.02f;
 
     private readonly Nearest<FoundRow> _found = new(count);
     private readonly float _products = query.Metric == Metric.Dot ? 1 : 2;
     private readonly HashSet<(int Part, int Cluster)> _visited = [];
-    private ClusterKey[]? _clusters;
+    private ClusterKey[] _clusters = [];
 
     /// <summary>How many vectors were looked at: each costs the computation of a distance.</summary>
     public long Looked { get; private set; }
@@ -84,60 +96,68 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
     }
 
     /// <summary>Finds most of the nearest, in the nearest clusters.</summary>
-    /// <param name="clustersMax">How many clusters it looks into.</param>
+    /// <param name="reach">How far it goes.</param>
     /// <param name="candidates">How many vectors it looks at more closely.</param>
-    public void FindApproximately(int clustersMax, int candidates)
+    public void FindApproximately(SearchReach reach, int candidates)
     {
         var near = new Nearest<Candidate>(candidates);
-        foreach (var cluster in NearestClusters(clustersMax))
+        var clusters = NearestClusters(reach.ClustersMax);
+        for (var index = 0; index < clusters.Length && !IsOver(); index++)
         {
-            if (IsOver())
+            // The keys are squares of distances. Of inner products nobody can say how many times as far one is.
+            var isFar = query.Metric != Metric.Dot && clusters[index].Key > clusters[0].Key * reach.Stretch * reach.Stretch;
+            if (isFar && index >= reach.ClustersMin)
             {
                 break;
             }
 
-            Scan(cluster, near);
+            Scan(clusters[index], near);
         }
 
         Compare(near);
     }
 
     /// <summary>
-    /// Looks into further clusters, which the way to the nearest ones has not led to, and adds what it finds there to what was found. Each is chosen by
-    /// chance, and the chance falls with its barrier: how unlikely a vector of it is to be nearer than what has been found, given how far the cluster is and how
-    /// widely it is spread. So a far cluster that is wide can come before a near one that is narrow.
+    /// Looks behind barriers: at blocks of vectors in clusters that the way to the nearest ones has not led to, because their centres are far although some of their
+    /// vectors may be near. Which ones is left to chance, and the chance falls with the barrier: the distance of the block's middle. What is found there is
+    /// added to what was found.
     /// </summary>
-    /// <param name="share">How many vectors it may look at, as a part of those that were looked at before.</param>
+    /// <param name="share">How many vectors it may look at, middles included, as a part of those that were looked at before.</param>
     /// <param name="candidates">How many of them it looks at more closely.</param>
     /// <remarks>
-    /// The same query tunnels through the same barriers every time: its coordinates make the chance. Nothing that was found is given up but for what is nearer.
+    /// The same query goes the same ways every time: its coordinates make the chance. Nothing that was found is given up but for what is nearer.
     /// </remarks>
     public void Tunnel(double share, int candidates)
     {
+        var budget = (long)(Looked * share);
+        var end = Looked + budget;
         var random = new Random(query.Values.Aggregate(17, (hash, value) => unchecked((hash * 31) + BitConverter.SingleToInt32Bits(value))));
-        var (clusters, barriers) = (new List<ClusterKey>(), new List<double>());
-        foreach (var cluster in _clusters ?? [])
+        var noise = _found.IsFull ? Temperature * Math.Abs(_found.Worst) : 0;
+        var blocks = new Nearest<BlockKey>((int)Math.Min(int.MaxValue, budget / BitCodes.BlockVectors));
+        Array.Sort(_clusters, (a, b) => a.Key.CompareTo(b.Key));
+        foreach (var cluster in _clusters)
         {
+            // Half for the middles at most, the rest for what lies behind them.
+            if (Looked >= end - (budget / 2) || IsOver())
+            {
+                break;
+            }
+
             if (!_visited.Contains((cluster.Part, cluster.Cluster)))
             {
-                // The largest sums of a logarithm of a chance and Gumbel's noise are a draw by these chances.
-                clusters.Add(cluster);
-                barriers.Add(Barrier(cluster) + Math.Log(-Math.Log(1 - random.NextDouble())));
+                ScanMiddles(cluster, blocks, random, noise);
             }
         }
 
-        var chosen = clusters.ToArray();
-        Array.Sort([.. barriers], chosen);
         var near = new Nearest<Candidate>(candidates);
-        var end = Looked + (long)(Looked * share);
-        foreach (var cluster in chosen)
+        foreach (var block in blocks.Sorted(out _))
         {
             if (Looked >= end || IsOver())
             {
                 break;
             }
 
-            Scan(cluster, near);
+            Scan(block.Cluster, block.Block * BitCodes.BlockVectors, near);
         }
 
         Compare(near);
@@ -168,21 +188,45 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
         return nearest.Sorted(out _).ToArray();
     }
 
-    // The exponent of the chance: squares of a normal deviate, halved.
-    private double Barrier(in ClusterKey cluster)
+    private void ScanMiddles(in ClusterKey cluster, Nearest<BlockKey> blocks, Random random, float noise)
     {
-        var spread = parts[cluster.Part].Segment.Clusters[cluster.Cluster].Spread;
-        if (!_found.IsFull || parts[cluster.Part].Weights is not null)
+        var part = parts[cluster.Part];
+        var entry = part.Segment.Clusters[cluster.Cluster];
+        Span<float> keys = stackalloc float[BitCodes.BlockVectors];
+        for (var block = 0; block < entry.Blocks; block++)
         {
-            return 0;
-        }
+            var place = (entry.FirstBlock + block) % BitCodes.BlockVectors;
+            if (block == 0 || place == 0)
+            {
+                CodeKeys(part.Segment.Middles(entry.FirstBlock + block - place), cluster.Key, keys);
+            }
 
-        // With the angle t between what leads from the centre to the query and to a vector at the usual distance s, the vector's key is d² + s² − 2ds cos t.
-        var (nearest, slope) = query.Metric == Metric.Dot
-            ? (cluster.Key, query.Norm * spread)
-            : (cluster.Key + (spread * spread), 2 * MathF.Sqrt(cluster.Key) * spread);
-        var cosine = slope > 0 ? (nearest - _found.Worst) / slope : 1;
-        return cosine <= 0 ? 0 : Sharpness * cosine * cosine / 2;
+            if (Wanted(part, entry, block * BitCodes.BlockVectors) != 0)
+            {
+                // The smallest sums of a barrier and Gumbel's noise are a draw by chances that fall exponentially with the barrier.
+                Looked++;
+                var luck = noise * (float)Math.Log(-Math.Log(1 - random.NextDouble()));
+                blocks.Add(keys[place] + luck, new BlockKey(cluster, block));
+            }
+        }
+    }
+
+    // What the codes of 32 vectors, or of 32 middles, say of their keys.
+    private void CodeKeys(ReadOnlySpan<byte> block, float clusterKey, Span<float> keys)
+    {
+        var codeBytes = BitCodes.BlockBytes(query.Rotated.Length);
+        Span<ushort> sums = stackalloc ushort[BitCodes.BlockVectors];
+        query.Codes.Sum(block[..codeBytes], sums);
+        var numbers = MemoryMarshal.Cast<byte, float>(block[codeBytes..]);
+        var (scale, offset, all) = (Vector256.Create(query.Codes.Scale), Vector256.Create(query.Codes.Offset), Vector256.Create(clusterKey));
+        for (var eight = 0; eight < BitCodes.BlockVectors; eight += 8)
+        {
+            var sum = Vector256.ConvertToSingle(Vector256.WidenLower(Vector128.Create<ushort>(sums.Slice(eight, 8)).ToVector256Unsafe()).AsInt32());
+            var product = Vector256.FusedMultiplyAdd(sum, scale, offset);
+            (Vector256.FusedMultiplyAdd(
+                product, Vector256.Create<float>(numbers.Slice(BitCodes.BlockVectors + eight, 8)), Vector256.Create<float>(numbers.Slice(eight, 8))) + all)
+                .CopyTo(keys[eight..]);
+        }
     }
 
     private float Rank(SearchPart part, int row, float key) =>
@@ -238,40 +282,37 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
     private void Scan(in ClusterKey cluster, Nearest<Candidate> near)
     {
         _visited.Add((cluster.Part, cluster.Cluster));
+        var rows = parts[cluster.Part].Segment.Clusters[cluster.Cluster].Rows;
+        for (var first = 0; first < rows; first += BitCodes.BlockVectors)
+        {
+            Scan(cluster, first, near);
+        }
+    }
+
+    private void Scan(in ClusterKey cluster, int first, Nearest<Candidate> near)
+    {
         var part = parts[cluster.Part];
         var entry = part.Segment.Clusters[cluster.Cluster];
-        var blocks = part.Segment.Blocks(entry);
-        var blockBytes = SegmentFormat.BlockBytes(query.Rotated.Length);
-        var codeBytes = BitCodes.BlockBytes(query.Rotated.Length);
-        var (scale, offset, base8) = (Vector256.Create(query.Codes.Scale), Vector256.Create(query.Codes.Offset), Vector256.Create(cluster.Key));
-        Span<ushort> sums = stackalloc ushort[BitCodes.BlockVectors];
-        for (var first = 0; first < entry.Rows; first += BitCodes.BlockVectors)
+        var wanted = Wanted(part, entry, first);
+        if (wanted == 0)
         {
-            var wanted = Wanted(part, entry, first);
-            if (wanted == 0)
-            {
-                continue;
-            }
+            return;
+        }
 
-            Looked += BitOperations.PopCount(wanted);
-            var block = blocks.Slice(first / BitCodes.BlockVectors * blockBytes, blockBytes);
-            query.Codes.Sum(block[..codeBytes], sums);
-            var numbers = MemoryMarshal.Cast<byte, float>(block[codeBytes..]);
-            for (var eight = 0; eight < BitCodes.BlockVectors; eight += 8)
+        Looked += BitOperations.PopCount(wanted);
+        Span<float> keys = stackalloc float[BitCodes.BlockVectors];
+        CodeKeys(part.Segment.Block(entry, first / BitCodes.BlockVectors), cluster.Key, keys);
+        for (var eight = 0; eight < BitCodes.BlockVectors; eight += 8)
+        {
+            // With weights the key alone does not tell.
+            var nearer = part.Weights is null
+                ? Vector256.LessThan(Vector256.Create<float>(keys.Slice(eight, 8)), Vector256.Create(near.Worst)).ExtractMostSignificantBits()
+                : uint.MaxValue;
+            for (nearer &= (wanted >> eight) & 0xff; nearer != 0; nearer &= nearer - 1)
             {
-                var sum = Vector256.ConvertToSingle(Vector256.WidenLower(Vector128.Create<ushort>(sums.Slice(eight, 8)).ToVector256Unsafe()).AsInt32());
-                var product = Vector256.FusedMultiplyAdd(sum, scale, offset);
-                var keys = Vector256.FusedMultiplyAdd(
-                    product, Vector256.Create<float>(numbers.Slice(BitCodes.BlockVectors + eight, 8)), Vector256.Create<float>(numbers.Slice(eight, 8))) + base8;
-
-                // With weights the key alone does not tell.
-                var nearer = part.Weights is null ? Vector256.LessThan(keys, Vector256.Create(near.Worst)).ExtractMostSignificantBits() : uint.MaxValue;
-                for (nearer &= (wanted >> eight) & 0xff; nearer != 0; nearer &= nearer - 1)
-                {
-                    var place = BitOperations.TrailingZeroCount(nearer);
-                    var index = first + eight + place;
-                    near.Add(Rank(part, entry.FirstRow + index, keys[place]), new Candidate(cluster.Part, cluster.Cluster, index, cluster.Key));
-                }
+                var index = first + eight + BitOperations.TrailingZeroCount(nearer);
+                near.Add(
+                    Rank(part, entry.FirstRow + index, keys[index - first]), new Candidate(cluster.Part, cluster.Cluster, index, cluster.Key));
             }
         }
     }
@@ -312,6 +353,8 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
     }
 
     private readonly record struct ClusterKey(int Part, int Cluster, float Key);
+
+    private readonly record struct BlockKey(ClusterKey Cluster, int Block);
 
     private readonly record struct Candidate(int Part, int Cluster, int Index, float ClusterKey);
 }

@@ -55,6 +55,7 @@ public static class SegmentWriter
         var header = Header(content, clustering.Clusters.Length, [
             (long)clustering.Centres.Length * sizeof(float),
             (long)clustering.Clusters.Length * Marshal.SizeOf<ClusterEntry>(),
+            (long)SegmentFormat.Blocks(clustering.Middles.Length / length) * SegmentFormat.BlockBytes(length),
             clustering.Clusters.Sum(cluster => SegmentFormat.ChunkBytes(cluster.Rows, length)),
             (rows.Length + 1L) * sizeof(int),
             ids.Sum(id => (long)id.Length),
@@ -103,6 +104,7 @@ public static class SegmentWriter
         PartWriter writer, SegmentContent content, Clustering clustering, SegmentRow[] rows, CancellationToken cancellationToken)
     {
         var encoder = new ChunkEncoder(content.Metric, content.Dimension);
+        writer.Write<byte>(SegmentPart.Middles, encoder.EncodeMiddles(clustering));
         writer.Begin(SegmentPart.Chunks);
         for (var cluster = 0; cluster < clustering.Clusters.Length; cluster++)
         {
@@ -218,7 +220,8 @@ public static class SegmentWriter
     /// <param name="Centres">Their rotated centres, one after the other.</param>
     /// <param name="Clusters">The clusters.</param>
     /// <param name="Order">Which vector of the content lies in each row.</param>
-    private sealed record Clustering(float[] Centres, ClusterEntry[] Clusters, int[] Order)
+    /// <param name="Middles">The rotated middles of all blocks, one after the other.</param>
+    private sealed record Clustering(float[] Centres, ClusterEntry[] Clusters, int[] Order, float[] Middles)
     {
         public ReadOnlySpan<float> Centre(int cluster)
         {
@@ -233,7 +236,7 @@ public static class SegmentWriter
             var count = SegmentWriter.Clusters(rows.Count);
             if (count == 0)
             {
-                return new Clustering([], [], []);
+                return new Clustering([], [], [], []);
             }
 
             var sampled = (int)Math.Min(rows.Count, (long)count * SampleRowsPerCluster);
@@ -247,7 +250,46 @@ public static class SegmentWriter
             // The same vectors make the same segment.
             var centres = KMeans.Find(sample, rotation.Length, count, new Random(count), cancellationToken);
             var (nearest, distances) = Assign(content, rotation, centres, cancellationToken);
-            return new Clustering(centres, Entries(nearest, distances, count, rotation.Length, out var order), order);
+            var entries = Entries(nearest, distances, count, rotation.Length, out var order);
+            return new Clustering(centres, entries, order, Arrange(content, rotation, entries, order, cancellationToken));
+        }
+
+        // Puts the rows of each cluster in such an order that blocks hold neighbours, and gives the blocks' middles.
+        private static float[] Arrange(
+            SegmentContent content, Rotation rotation, ClusterEntry[] clusters, int[] order, CancellationToken cancellationToken)
+        {
+            var length = rotation.Length;
+            var middles = new float[(long)clusters.Sum(cluster => cluster.Blocks) * length];
+            var vectors = new float[(long)clusters.Max(cluster => cluster.Rows) * length];
+            foreach (var cluster in clusters)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                var rows = order.AsSpan(cluster.FirstRow, cluster.Rows);
+                for (var row = 0; row < rows.Length; row++)
+                {
+                    var values = content.Rows[rows[row]].Values;
+                    rotation.Rotate(values, content.Metric.Divisor(values), vectors.AsSpan(row * length, length));
+                }
+
+                var places = Enumerable.Range(0, rows.Length).ToArray();
+                BlockOrder.Sort(vectors, length, places);
+                var before = rows.ToArray();
+                for (var row = 0; row < rows.Length; row++)
+                {
+                    rows[row] = before[places[row]];
+                }
+
+                for (var first = 0; first < rows.Length; first += BitCodes.BlockVectors)
+                {
+                    BlockOrder.Mean(
+                        vectors,
+                        length,
+                        places.AsSpan(first, Math.Min(BitCodes.BlockVectors, rows.Length - first)),
+                        middles.AsSpan((cluster.FirstBlock + (first / BitCodes.BlockVectors)) * length, length));
+                }
+            }
+
+            return middles;
         }
 
         private static (int[] Nearest, float[] SquaredDistances) Assign(
@@ -291,13 +333,14 @@ public static class SegmentWriter
 
             var entries = new ClusterEntry[count];
             var next = new int[count];
-            var (first, offset) = (0, 0L);
+            var (first, firstBlock, offset) = (0, 0, 0L);
             for (var cluster = 0; cluster < count; cluster++)
             {
                 entries[cluster] = new ClusterEntry(
-                    first, sizes[cluster], offset, MathF.Sqrt(radii[cluster]), sizes[cluster] == 0 ? 0 : (float)Math.Sqrt(squares[cluster] / sizes[cluster]));
+                    first, sizes[cluster], firstBlock, 0, offset, MathF.Sqrt(radii[cluster]), sizes[cluster] == 0 ? 0 : (float)Math.Sqrt(squares[cluster] / sizes[cluster]));
                 next[cluster] = first;
                 first += sizes[cluster];
+                firstBlock += entries[cluster].Blocks;
                 offset += SegmentFormat.ChunkBytes(sizes[cluster], length);
             }
 
@@ -334,15 +377,41 @@ public static class SegmentWriter
                     _residual[index] -= centre[index];
                 }
 
-                var block = chunk.AsSpan(row / BitCodes.BlockVectors * blockBytes, blockBytes);
-                var place = row % BitCodes.BlockVectors;
-                BitCodes.Write(_residual, place, block);
-                var numbers = MemoryMarshal.Cast<byte, float>(block[BitCodes.BlockBytes(length)..]);
-                (numbers[place], numbers[BitCodes.BlockVectors + place]) = CodeNumbers(centre);
+                WriteCode(centre, chunk.AsSpan(row / BitCodes.BlockVectors * blockBytes, blockBytes), row % BitCodes.BlockVectors);
                 entries[row] = Quantize(centre, rowBytes.Slice(row * length, length));
             }
 
             return chunk;
+        }
+
+        public byte[] EncodeMiddles(Clustering clustering)
+        {
+            var length = _rotation.Length;
+            var blockBytes = SegmentFormat.BlockBytes(length);
+            var bytes = new byte[SegmentFormat.Blocks(clustering.Middles.Length / length) * blockBytes];
+            for (var cluster = 0; cluster < clustering.Clusters.Length; cluster++)
+            {
+                var entry = clustering.Clusters[cluster];
+                var centre = clustering.Centre(cluster);
+                for (var middle = entry.FirstBlock; middle < entry.FirstBlock + entry.Blocks; middle++)
+                {
+                    for (var index = 0; index < length; index++)
+                    {
+                        _residual[index] = clustering.Middles[((long)middle * length) + index] - centre[index];
+                    }
+
+                    WriteCode(centre, bytes.AsSpan(middle / BitCodes.BlockVectors * blockBytes, blockBytes), middle % BitCodes.BlockVectors);
+                }
+            }
+
+            return bytes;
+        }
+
+        private void WriteCode(ReadOnlySpan<float> centre, Span<byte> block, int place)
+        {
+            BitCodes.Write(_residual, place, block);
+            var numbers = MemoryMarshal.Cast<byte, float>(block[BitCodes.BlockBytes(_rotation.Length)..]);
+            (numbers[place], numbers[BitCodes.BlockVectors + place]) = CodeNumbers(centre);
         }
 
         // RaBitQ's estimate of ⟨r, q⟩ for a residual r with the code b (±1 a coordinate) is |r|² / Σ|rᵢ| × ⟨b, q⟩. It is used for q − centre, so that

@@ -142,7 +142,7 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
         var isHeld = state?.TryHold() == true;
         try
         {
-            if (!isHeld || manifest.ETag == state!.Manifest.ETag || state.Head.LastSequence < manifest.Covered)
+            if (!isHeld || manifest.Version <= state!.Manifest.Version || state.Head.LastSequence < manifest.Covered)
             {
                 return;
             }
@@ -207,12 +207,12 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
     {
         lock (_lock)
         {
-            if (_reading is not { IsCompleted: false })
+            if (_nextReading is null && _reading is not { IsCompleted: false })
             {
                 return _reading = ReadLogAsync();
             }
 
-            return _nextReading ??= ReadAfterAsync(_reading);
+            return _nextReading ??= ReadAfterAsync(_reading!);
         }
     }
 
@@ -261,7 +261,8 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
                 _state = current.Apply(Changes(tail.Records.Where(record => record.Sequence > known)), tail.Head);
             }
 
-            (_manifest, _freshAt) = (manifest, Math.Max(_freshAt, began));
+            _manifest = manifest.Version > _manifest.Version ? manifest : _manifest;
+            _freshAt = Math.Max(_freshAt, began);
             NoticeWork(_state);
             return true;
         }
@@ -291,14 +292,21 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
                     .Apply(Changes(tail.Records), tail.Head);
                 lock (_lock)
                 {
-                    foreach (var old in _state?.Segments ?? [])
+                    var newest = ManifestOf(_log, tail.Companions);
+                    _manifest = newest.Version > _manifest.Version ? newest : _manifest;
+                    _freshAt = Math.Max(_freshAt, began);
+                    if (_state is not { } current || current.Head.LastSequence < state.Head.LastSequence)
                     {
-                        old.Segment.Dispose();
+                        foreach (var old in _state?.Segments ?? [])
+                        {
+                            old.Segment.Dispose();
+                        }
+
+                        _state = state;
+                        loaded.Clear();
                     }
 
-                    (_state, _manifest, _freshAt) = (state, ManifestOf(_log, tail.Companions), Math.Max(_freshAt, began));
-                    loaded.Clear();
-                    NoticeWork(state);
+                    NoticeWork(_state);
                 }
 
                 return;
@@ -332,7 +340,7 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
 
     private void NoticeWork(VectorState? state)
     {
-        if (state is not null && (state.IsTailLong || _manifest.ETag != state.Manifest.ETag || SegmentPlan.Of(state, isTailLong: false) is not null))
+        if (state is not null && (state.IsTailLong || _manifest.Version > state.Manifest.Version || SegmentPlan.Of(state, isTailLong: false) is not null))
         {
             attend(Tenant);
         }

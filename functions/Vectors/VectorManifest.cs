@@ -31,14 +31,15 @@ public sealed record RetiredSegment(string Id, DateTimeOffset After);
 /// <param name="Building">The one that is being built; null when none is.</param>
 /// <param name="Retired">Those that are to be deleted.</param>
 /// <param name="Truncated">Up to which record the log has been cut off.</param>
+/// <param name="Version">How often it was changed: of two, the one with the larger number is newer.</param>
 /// <param name="ETag">The state of its row; null when there is none yet.</param>
 public sealed record VectorManifest(
-    IReadOnlyList<SegmentInfo> Segments, SegmentLease? Building, IReadOnlyList<RetiredSegment> Retired, long Truncated, string? ETag)
+    IReadOnlyList<SegmentInfo> Segments, SegmentLease? Building, IReadOnlyList<RetiredSegment> Retired, long Truncated, long Version, string? ETag)
 {
     private const string Column = "Manifest";
 
     /// <summary>The manifest of a tenant without segments.</summary>
-    public static VectorManifest None { get; } = new([], null, [], 0, null);
+    public static VectorManifest None { get; } = new([], null, [], 0, 0, null);
 
     /// <summary>The last record of the log that is in segments; 0 when none is.</summary>
     public long Covered => Segments is [.., var last] ? last.LastSequence : 0;
@@ -46,12 +47,12 @@ public sealed record VectorManifest(
     public static VectorManifest Parse(TableRow row) =>
         JsonSerializer.Deserialize<VectorManifest>(row.Large(Column), Json.Options)! with { ETag = row.ETag };
 
-    /// <summary>The write that puts it in the place of the one that it was made from.</summary>
+    /// <summary>The write that puts it in the place of the one that it was made from, of which it has version and ETag.</summary>
     /// <param name="tenant">Whose it is.</param>
     /// <param name="key">The key of its row.</param>
     public TableAction ToAction(string tenant, string key)
     {
-        var row = new TableRow(tenant, key).SetLarge(Column, JsonSerializer.SerializeToUtf8Bytes(this with { ETag = null }, Json.Options));
+        var row = new TableRow(tenant, key).SetLarge(Column, JsonSerializer.SerializeToUtf8Bytes(this with { Version = Version + 1, ETag = null }, Json.Options));
         return ETag is { } etag ? TableAction.Replace(row, etag) : TableAction.Insert(row);
     }
 }

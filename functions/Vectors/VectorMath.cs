@@ -79,6 +79,25 @@ public static class VectorMath
         return sum;
     }
 
+    /// <summary>Adds a multiple of a vector to another one of the same length.</summary>
+    public static void Add(ReadOnlySpan<float> vector, float factor, Span<float> sum)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(sum.Length, vector.Length, nameof(sum));
+        ref var from = ref MemoryMarshal.GetReference(vector);
+        ref var to = ref MemoryMarshal.GetReference(sum);
+        var width = (nuint)Vector<float>.Count;
+        var (length, index, factors) = ((nuint)vector.Length, (nuint)0, new Vector<float>(factor));
+        for (; index + width <= length; index += width)
+        {
+            Vector.FusedMultiplyAdd(Vector.LoadUnsafe(ref from, index), factors, Vector.LoadUnsafe(ref to, index)).StoreUnsafe(ref to, index);
+        }
+
+        for (; index < length; index++)
+        {
+            sum[(int)index] += vector[(int)index] * factor;
+        }
+    }
+
     /// <summary>The inner product of a vector with one of small whole numbers, of one length.</summary>
     public static float Dot(ReadOnlySpan<float> a, ReadOnlySpan<sbyte> b)
     {

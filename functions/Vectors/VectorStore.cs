@@ -13,9 +13,12 @@ public sealed class VectorStore(StorageAccounts storage, SegmentStore segments, 
     private const int TenantsMax = 10_000;
     private const int AttentionMax = 10_000;
 
+    private static readonly TimeSpan _roomPeriod = TimeSpan.FromSeconds(1);
+
     private readonly Dictionary<string, LinkedListNode<TenantVectors>> _tenants = new(StringComparer.Ordinal);
     private readonly LinkedList<TenantVectors> _byUse = new();
     private readonly Lock _lock = new();
+    private long _roomMadeAt;
     private readonly ConcurrentDictionary<string, bool> _attended = new(StringComparer.Ordinal);
     private readonly Channel<string> _attention = Channel.CreateBounded<string>(AttentionMax);
 
@@ -35,7 +38,11 @@ public sealed class VectorStore(StorageAccounts storage, SegmentStore segments, 
                 _tenants.Add(tenant, node);
             }
 
-            MakeRoom();
+            if (time.GetElapsedTime(_roomMadeAt) >= _roomPeriod)
+            {
+                MakeRoom();
+            }
+
             return node.Value;
         }
     }
@@ -61,6 +68,7 @@ public sealed class VectorStore(StorageAccounts storage, SegmentStore segments, 
 
     private void MakeRoom()
     {
+        _roomMadeAt = time.GetTimestamp();
         var bytes = _byUse.Sum(vectors => vectors.Bytes);
         while (_byUse.Count > TenantsMax || (bytes > BytesMax && _byUse.Count > 1))
         {

@@ -202,7 +202,7 @@ public sealed class VectorUpkeep(
             return null;
         }
 
-        return changed.ETags is [{ } etag] ? manifest with { ETag = etag }
+        return changed.ETags is [{ } etag] ? manifest with { Version = manifest.Version + 1, ETag = etag }
             : await _tables.GetAsync(ObjectRows.Table, tenant, key, null, cancellationToken) is { } row ? VectorManifest.Parse(row)
             : null;
     }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using QuantumFlux.Api;
 using QuantumFlux.Cache;
 
 namespace QuantumFlux.Tests.Cache;
@@ -106,7 +107,7 @@ public sealed class CacheKeyTests
     [InlineData("", "/api/v3/cache/crystal/", null)]
     [InlineData(null, "/api/v3/cache/crystal", null)]
     public void TheRawPathCountsWhereItSaysTheSame(string? routeText, string rawTarget, string? key) =>
-        Assert.Equal(key, CacheKey.FromPath(routeText, rawTarget));
+        Assert.Equal(key, PathText.Of(routeText, rawTarget, "key", "/cache/crystal/"));
 
     private static Task<RawAnswer> SendAsync(TestApp app, TestClient client, string method, string path) => RawHttp.SendAsync(
         app.Address, $"{method} {path} HTTP/1.1\r\nHost: a\r\nQFlux-Token: Bearer {client.Key}\r\nContent-Length: 0\r\n\r\n");

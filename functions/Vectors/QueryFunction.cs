@@ -1,0 +1,89 @@
+using Microsoft.Azure.Functions.Worker;
+using QuantumFlux.Api;
+using QuantumFlux.Keys;
+
+namespace QuantumFlux.Vectors;
+
+/// <summary>Search: the vectors that are most similar to one.</summary>
+public sealed class QueryFunction(ApiGate gate, VectorStore vectors, QueryCache cache, TimeProvider time)
+{
+    private const string Route = "api/v2/query";
+
+    [Function("Query")]
+    public Task RunAsync(
+        [HttpTrigger(AuthorizationLevel.Anonymous, Route = Route)] HttpRequest request,
+        CancellationToken cancellationToken) =>
+        gate.RunAsync(
+            request,
+            Route,
+            caller => request.Method == "POST" ? FindAsync(request, caller, cancellationToken) : throw ApiException.MethodNotAllowed("POST"),
+            cancellationToken,
+            Scopes.Read);
+
+    private async Task<IResult> FindAsync(HttpRequest request, Caller caller, CancellationToken cancellationToken)
+    {
+        var began = time.GetTimestamp();
+        var bytes = await JsonBody.ReadBytesAsync(request, VectorLimits.BodyBytesMax, cancellationToken);
+        if (bytes.Length > 0)
+        {
+            JsonBody.RequireJson(request);
+        }
+
+        var query = VectorQuery.From(JsonBody.Parse(request, bytes, isRequired: true));
+        if (await HoldAsync(caller, query, began, cancellationToken) is not { } held)
+        {
+            // Nothing was found in time.
+            return Answer("[]"u8.ToArray(), TimeSpan.Zero, isHit: false, isPartial: true);
+        }
+
+        using (held)
+        {
+            var key = QueryCache.Key(caller.Tenant, held.State.Head.LastSequence, bytes.Span);
+            if (cache.Find(key) is { } known)
+            {
+                return Answer(known, TimeSpan.Zero, isHit: true, isPartial: false);
+            }
+
+            // Not on a thread that serves sockets: this may take a while.
+            await Task.Yield();
+            var found = new VectorSearch(held.State, query, time.GetUtcNow(), time, () => time.GetElapsedTime(began) >= query.Timeout).Run();
+            var results = VectorJson.Hits(found.Hits, query);
+            if (!found.IsPartial)
+            {
+                cache.Keep(key, results, found.ValidUntil);
+            }
+
+            return Answer(results, found.QuantumTime, isHit: false, found.IsPartial);
+        }
+
+        JsonAnswer Answer(ReadOnlyMemory<byte> results, TimeSpan quantumTime, bool isHit, bool isPartial) => Json.Result(new QueryView(
+            results,
+            Math.Round(time.GetElapsedTime(began).TotalMilliseconds, 3),
+            Math.Round(quantumTime.TotalMilliseconds, 3),
+            isHit,
+            isPartial ? true : null));
+    }
+
+    // The vectors as they are now; null when time is up before they are known.
+    private async Task<HeldState?> HoldAsync(Caller caller, VectorQuery query, long began, CancellationToken cancellationToken)
+    {
+        var holding = vectors.Of(caller.Tenant).HoldAsync(query.IsStrong, cancellationToken);
+        try
+        {
+            var left = query.Timeout - time.GetElapsedTime(began);
+            return await holding.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, time, cancellationToken);
+        }
+        catch (Exception exception) when (exception is TimeoutException or OperationCanceledException)
+        {
+            // It may still come, and is to be let go then.
+            _ = holding.ContinueWith(
+                late => late.Result.Dispose(), CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
+            if (exception is TimeoutException)
+            {
+                return null;
+            }
+
+            throw;
+        }
+    }
+}
