@@ -1,4 +1,4 @@
-using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
@@ -109,6 +109,7 @@ public static class BitCodes
         }
 
         /// <summary>The same with registers of 64 bytes (x86 with AVX-512).</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void SumBy64(ReadOnlySpan<byte> block, Span<ushort> sums)
         {
             ref var codes = ref MemoryMarshal.GetReference(block);
@@ -133,6 +134,7 @@ public static class BitCodes
         }
 
         /// <summary>The same with registers of 32 bytes (x86 with AVX2).</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void SumBy32(ReadOnlySpan<byte> block, Span<ushort> sums)
         {
             ref var codes = ref MemoryMarshal.GetReference(block);
@@ -155,6 +157,7 @@ public static class BitCodes
         }
 
         /// <summary>The same with registers of 16 bytes (Arm, and any other machine).</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void SumBy16(ReadOnlySpan<byte> block, Span<ushort> sums)
         {
             ref var codes = ref MemoryMarshal.GetReference(block);

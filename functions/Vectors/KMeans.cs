@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace QuantumFlux.Vectors;
@@ -91,6 +92,7 @@ public static class KMeans
     }
 
     // Inner products of up to four vectors with up to two centres: what is loaded once is used several times, which halves the time and more.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Products(ReadOnlySpan<float> vectors, ReadOnlySpan<float> centres, int length, Span<float> products)
     {
         if (vectors.Length != RowsAtOnce * length || centres.Length != 2 * length || length % Vector<float>.Count != 0)

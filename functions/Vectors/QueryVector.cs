@@ -35,8 +35,10 @@ public sealed class QueryVector
     public BitCodes.QueryTable Codes { get; }
 
     /// <summary>The part of a key that a cluster gives to all of its vectors.</summary>
-    public float ClusterKey(ReadOnlySpan<float> centre) =>
-        Metric == Metric.Dot ? -VectorMath.Dot(Rotated, centre) : VectorMath.SquaredDistance(Rotated, centre);
+    /// <param name="centre">The cluster's centre, in steps.</param>
+    /// <param name="scale">What a step stands for.</param>
+    public float ClusterKey(ReadOnlySpan<sbyte> centre, float scale) =>
+        Metric == Metric.Dot ? -scale * VectorMath.Dot(Rotated, centre) : VectorMath.SquaredDistance(Rotated, centre, scale);
 
     /// <summary>The key of a vector as it was sent.</summary>
     public double Key(ReadOnlySpan<float> vector) => Metric.Key(Values, Divisor, vector);

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Numerics;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace QuantumFlux.Vectors;
 
@@ -102,28 +103,45 @@ public sealed class Rotation
 
     private static void WalshHadamard(Span<float> values)
     {
-        for (var half = 1; half < values.Length; half *= 2)
+        // The first two rounds within each four: what is exchanged with its neighbour, or its neighbour's neighbour, is added, or taken from it.
+        foreach (ref var four in MemoryMarshal.Cast<float, Vector128<float>>(values))
         {
-            for (var start = 0; start < values.Length; start += 2 * half)
+            var once = Vector128.FusedMultiplyAdd(four, Vector128.Create(1f, -1, 1, -1), Vector128.Shuffle(four, Vector128.Create(1, 0, 3, 2)));
+            four = Vector128.FusedMultiplyAdd(once, Vector128.Create(1f, 1, -1, -1), Vector128.Shuffle(once, Vector128.Create(2, 3, 0, 1)));
+        }
+
+        var half = Vector128<float>.Count;
+        for (; half < Vector<float>.Count; half *= 2)
+        {
+            Round(MemoryMarshal.Cast<float, Vector128<float>>(values), half / Vector128<float>.Count);
+        }
+
+        for (; half < values.Length; half *= 2)
+        {
+            Round(MemoryMarshal.Cast<float, Vector<float>>(values), half / Vector<float>.Count);
+        }
+    }
+
+    private static void Round(Span<Vector128<float>> values, int half)
+    {
+        for (var start = 0; start < values.Length; start += 2 * half)
+        {
+            for (var index = start; index < start + half; index++)
             {
-                var low = values.Slice(start, half);
-                var high = values.Slice(start + half, half);
-                if (half < Vector<float>.Count)
-                {
-                    for (var index = 0; index < half; index++)
-                    {
-                        (low[index], high[index]) = (low[index] + high[index], low[index] - high[index]);
-                    }
-                }
-                else
-                {
-                    var left = MemoryMarshal.Cast<float, Vector<float>>(low);
-                    var right = MemoryMarshal.Cast<float, Vector<float>>(high);
-                    for (var index = 0; index < left.Length; index++)
-                    {
-                        (left[index], right[index]) = (left[index] + right[index], left[index] - right[index]);
-                    }
-                }
+                (values[index], values[index + half]) = (values[index] + values[index + half], values[index] - values[index + half]);
+            }
+        }
+    }
+
+    private static void Round(Span<Vector<float>> values, int half)
+    {
+        for (var start = 0; start < values.Length; start += 2 * half)
+        {
+            var low = values.Slice(start, half);
+            var high = values.Slice(start + half, half);
+            for (var index = 0; index < low.Length; index++)
+            {
+                (low[index], high[index]) = (low[index] + high[index], low[index] - high[index]);
             }
         }
     }

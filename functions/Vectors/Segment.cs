@@ -42,8 +42,8 @@ public sealed class Segment : IDisposable
 
     public ReadOnlySpan<ClusterEntry> Clusters => Part<ClusterEntry>(SegmentPart.Clusters);
 
-    /// <summary>The centre of a cluster, rotated.</summary>
-    public ReadOnlySpan<float> Centre(int cluster) => Slice<float>(SegmentPart.Centres, (long)cluster * Header.Length, Header.Length);
+    /// <summary>The centre of a cluster, rotated, in steps of <see cref="ClusterEntry.Scale"/>.</summary>
+    public ReadOnlySpan<sbyte> Centre(int cluster) => Slice<sbyte>(SegmentPart.Centres, (long)cluster * Header.Length, Header.Length);
 
     /// <summary>A block of a cluster: codes and numbers of 32 vectors, in <see cref="SegmentFormat.BlockBytes"/>.</summary>
     public ReadOnlySpan<byte> Block(in ClusterEntry cluster, int block)
@@ -119,18 +119,8 @@ public sealed class Segment : IDisposable
         return -1;
     }
 
-    /// <summary>The ids whose vectors in older segments are deleted.</summary>
-    public IReadOnlyList<byte[]> Deleted()
-    {
-        var ids = new List<byte[]>();
-        var reader = new ByteReader(Part<byte>(SegmentPart.Deleted));
-        while (!reader.Rest.IsEmpty)
-        {
-            ids.Add(reader.Bytes((int)reader.VarInt()).ToArray());
-        }
-
-        return ids;
-    }
+    /// <summary>Takes the rows of another segment out of a set that were gone when this one was built.</summary>
+    public void RemoveGone(string segmentId, RowSet rows) => GoneRows.Remove(Part<byte>(SegmentPart.Gone), segmentId, rows);
 
     /// <summary>A copy of some of its bytes.</summary>
     public byte[] Copy(long offset, int count) => _bytes.Span(offset, count).ToArray();

@@ -5,7 +5,7 @@ namespace QuantumFlux.Vectors;
 /// <summary>The parts of a segment, in the order in which they lie in it, each from a multiple of 64 bytes on.</summary>
 public enum SegmentPart
 {
-    /// <summary>The clusters' centres: of each the rotated coordinates in single precision.</summary>
+    /// <summary>The clusters' centres: of each the rotated coordinates as signed bytes, of which <see cref="ClusterEntry.Scale"/> says what a step stands for.</summary>
     Centres,
 
     /// <summary>Of each cluster a <see cref="ClusterEntry"/>.</summary>
@@ -50,8 +50,8 @@ public enum SegmentPart
     /// <summary>The values of metadata; see <c>FieldIndex</c>.</summary>
     Fields,
 
-    /// <summary>The ids, each in UTF-8 after its length, whose vectors in older segments are deleted.</summary>
-    Deleted,
+    /// <summary>Of other segments the rows that were replaced or deleted before this one was built; see <see cref="GoneRows"/>.</summary>
+    Gone,
 
     /// <summary>Each row's coordinates as they were sent, in single precision.</summary>
     Vectors,
@@ -61,12 +61,12 @@ public enum SegmentPart
 /// <param name="FirstRow">Its first row; the next cluster's is where it ends.</param>
 /// <param name="Rows">How many rows it has.</param>
 /// <param name="FirstBlock">How many blocks the clusters before it have.</param>
-/// <param name="Reserved">Zero.</param>
+/// <param name="Scale">What a step of the centre's bytes stands for.</param>
 /// <param name="Offset">Where its chunk begins in <see cref="SegmentPart.Chunks"/>.</param>
 /// <param name="Radius">How far its farthest vector is from the centre.</param>
 /// <param name="Spread">How far a vector is from the centre: the root of the mean of squares.</param>
 [StructLayout(LayoutKind.Sequential)]
-public readonly record struct ClusterEntry(int FirstRow, int Rows, int FirstBlock, int Reserved, long Offset, float Radius, float Spread)
+public readonly record struct ClusterEntry(int FirstRow, int Rows, int FirstBlock, float Scale, long Offset, float Radius, float Spread)
 {
     /// <summary>How many blocks of 32 rows it has.</summary>
     public int Blocks => SegmentFormat.Blocks(Rows);

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace QuantumFlux.Vectors;
 
 /// <summary>Which neighbouring segments, and whether the log's tail behind them, become one new segment.</summary>
@@ -84,46 +82,8 @@ public sealed record SegmentPlan(int First, int Count, bool HasTail)
         var (dimension, metric) = state.Shape ?? (1, Metric.Cosine);
         var firstSequence = replaced.Count > 0 ? replaced[0].Segment.Header.FirstSequence : state.Manifest.Covered + 1;
         var lastSequence = HasTail ? state.Head.LastSequence : replaced[^1].Segment.Header.LastSequence;
-        return new SegmentContent(metric, dimension, rows, Deleted(state, replaced), firstSequence, lastSequence);
+        return new SegmentContent(metric, dimension, rows, GoneRows.Write(state.Segments.Except(replaced)), firstSequence, lastSequence);
     }
 
     private static long LiveBytes(LiveSegment segment) => segment.Segment.Rows == 0 ? 0 : segment.Segment.Bytes * segment.Count / segment.Segment.Rows;
-
-    // Ids that are deleted here and still lie in an older segment, which would bring them back.
-    private List<byte[]> Deleted(VectorState state, List<LiveSegment> replaced)
-    {
-        var older = state.Segments.Take(First).ToList();
-        if (older.Count == 0)
-        {
-            return [];
-        }
-
-        var ids = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var segment in replaced)
-        {
-            foreach (var id in segment.Segment.Deleted())
-            {
-                ids.Add(Encoding.UTF8.GetString(id));
-            }
-
-            // What is gone took the place of something older, perhaps.
-            for (var row = 0; row < segment.Segment.Rows; row++)
-            {
-                if (!segment.Alive.Contains(row))
-                {
-                    ids.Add(segment.Segment.IdOf(row));
-                }
-            }
-        }
-
-        if (HasTail)
-        {
-            foreach (var row in state.TailRows().Where(row => row.Change.Vector is null))
-            {
-                ids.Add(row.Change.Id);
-            }
-        }
-
-        return [.. ids.Select(Encoding.UTF8.GetBytes).Where(id => older.Any(segment => segment.Segment.Find(id) >= 0))];
-    }
 }

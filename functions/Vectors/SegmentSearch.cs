@@ -172,9 +172,10 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
         for (var part = 0; part < parts.Count; part++)
         {
             var segment = parts[part].Segment;
-            for (var cluster = 0; cluster < segment.Header.Clusters; cluster++)
+            var clusters = segment.Clusters;
+            for (var cluster = 0; cluster < clusters.Length; cluster++)
             {
-                all[index++] = new ClusterKey(part, cluster, query.ClusterKey(segment.Centre(cluster)));
+                all[index++] = new ClusterKey(part, cluster, query.ClusterKey(segment.Centre(cluster), clusters[cluster].Scale));
             }
         }
 

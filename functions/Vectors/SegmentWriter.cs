@@ -21,11 +21,11 @@ public readonly record struct SegmentRow(Segment? Segment, int Row, StoredVector
 /// <param name="Metric">How its vectors are compared.</param>
 /// <param name="Dimension">The coordinates of each.</param>
 /// <param name="Rows">The vectors, in the order in which they were written; none twice.</param>
-/// <param name="Deleted">The ids, in UTF-8, whose vectors in older segments are deleted.</param>
+/// <param name="Gone">What <see cref="GoneRows.Write"/> says of the other segments.</param>
 /// <param name="FirstSequence">The first record of the log that it covers.</param>
 /// <param name="LastSequence">The last one.</param>
 public sealed record SegmentContent(
-    Metric Metric, int Dimension, IReadOnlyList<SegmentRow> Rows, IReadOnlyList<byte[]> Deleted, long FirstSequence, long LastSequence);
+    Metric Metric, int Dimension, IReadOnlyList<SegmentRow> Rows, byte[] Gone, long FirstSequence, long LastSequence);
 
 /// <summary>Clusters and codes vectors, and writes them as a segment. Memory: the sample for clustering and some bytes a vector, not the vectors.</summary>
 public static class SegmentWriter
@@ -35,7 +35,6 @@ public static class SegmentWriter
 
     private const int SampleRowsPerCluster = 64;
     private const int ChunkRows = 256;
-    private const float ByteMax = 127;
 
     /// <summary>How many clusters a number of vectors is put into: about its root, so that choosing clusters and reading them cost alike.</summary>
     public static int Clusters(int rows) => rows < RowsOfOneCluster ? Math.Min(rows, 1) : (int)Math.Round(Math.Sqrt(rows));
@@ -51,9 +50,8 @@ public static class SegmentWriter
         var factStarts = FactStarts(rows);
         var contexts = ContextIndex.Write(rows.Select(row => row.Facts));
         var fields = Fields(rows);
-        var deleted = DeletedBytes(content.Deleted);
         var header = Header(content, clustering.Clusters.Length, [
-            (long)clustering.Centres.Length * sizeof(float),
+            clustering.CentreBytes.Length,
             (long)clustering.Clusters.Length * Marshal.SizeOf<ClusterEntry>(),
             (long)SegmentFormat.Blocks(clustering.Middles.Length / length) * SegmentFormat.BlockBytes(length),
             clustering.Clusters.Sum(cluster => SegmentFormat.ChunkBytes(cluster.Rows, length)),
@@ -66,7 +64,7 @@ public static class SegmentWriter
             factStarts[^1],
             contexts.Length,
             fields.Length,
-            deleted.Length,
+            content.Gone.Length,
             (long)rows.Length * content.Dimension * sizeof(float),
         ]);
 
@@ -75,7 +73,7 @@ public static class SegmentWriter
         {
             var writer = new PartWriter(output, header);
             writer.Append(header.ToBytes());
-            writer.Write<float>(SegmentPart.Centres, clustering.Centres);
+            writer.Write<sbyte>(SegmentPart.Centres, clustering.CentreBytes);
             writer.Write<ClusterEntry>(SegmentPart.Clusters, clustering.Clusters);
             WriteChunks(writer, content, clustering, rows, cancellationToken);
             WriteIds(writer, ids);
@@ -83,7 +81,7 @@ public static class SegmentWriter
             WriteFacts(writer, rows, factStarts);
             writer.Write<byte>(SegmentPart.Contexts, contexts);
             writer.Write<byte>(SegmentPart.Fields, fields);
-            writer.Write<byte>(SegmentPart.Deleted, deleted);
+            writer.Write<byte>(SegmentPart.Gone, content.Gone);
             writer.Begin(SegmentPart.Vectors);
             foreach (var row in rows)
             {
@@ -192,18 +190,6 @@ public static class SegmentWriter
         return starts;
     }
 
-    private static byte[] DeletedBytes(IReadOnlyList<byte[]> ids)
-    {
-        var output = new ArrayBufferWriter<byte>();
-        foreach (var id in ids)
-        {
-            output.WriteVarInt((ulong)id.Length);
-            output.Write(id);
-        }
-
-        return output.WrittenSpan.ToArray();
-    }
-
     // The order of writing, as rows: what was written as the n-th lies in the row that this says.
     private static int[] Inverse(int[] order)
     {
@@ -217,11 +203,12 @@ public static class SegmentWriter
     }
 
     /// <summary>The clusters of a segment's vectors.</summary>
-    /// <param name="Centres">Their rotated centres, one after the other.</param>
+    /// <param name="Centres">Their rotated centres, one after the other: exactly what the bytes say.</param>
+    /// <param name="CentreBytes">The same in bytes.</param>
     /// <param name="Clusters">The clusters.</param>
     /// <param name="Order">Which vector of the content lies in each row.</param>
     /// <param name="Middles">The rotated middles of all blocks, one after the other.</param>
-    private sealed record Clustering(float[] Centres, ClusterEntry[] Clusters, int[] Order, float[] Middles)
+    private sealed record Clustering(float[] Centres, sbyte[] CentreBytes, ClusterEntry[] Clusters, int[] Order, float[] Middles)
     {
         public ReadOnlySpan<float> Centre(int cluster)
         {
@@ -236,7 +223,7 @@ public static class SegmentWriter
             var count = SegmentWriter.Clusters(rows.Count);
             if (count == 0)
             {
-                return new Clustering([], [], [], []);
+                return new Clustering([], [], [], [], []);
             }
 
             var sampled = (int)Math.Min(rows.Count, (long)count * SampleRowsPerCluster);
@@ -249,9 +236,27 @@ public static class SegmentWriter
 
             // The same vectors make the same segment.
             var centres = KMeans.Find(sample, rotation.Length, count, new Random(count), cancellationToken);
+            var (bytes, scales) = RoundToBytes(centres, rotation.Length);
             var (nearest, distances) = Assign(content, rotation, centres, cancellationToken);
-            var entries = Entries(nearest, distances, count, rotation.Length, out var order);
-            return new Clustering(centres, entries, order, Arrange(content, rotation, entries, order, cancellationToken));
+            var entries = Entries(nearest, distances, scales, rotation.Length, out var order);
+            return new Clustering(centres, bytes, entries, order, Arrange(content, rotation, entries, order, cancellationToken));
+        }
+
+        // A centre may be any point. One that bytes can tell is as good, and a quarter as long.
+        private static (sbyte[] Bytes, float[] Scales) RoundToBytes(float[] centres, int length)
+        {
+            var (bytes, scales) = (new sbyte[centres.Length], new float[centres.Length / length]);
+            for (var cluster = 0; cluster < scales.Length; cluster++)
+            {
+                var centre = centres.AsSpan(cluster * length, length);
+                scales[cluster] = SignedBytes.Round(centre, bytes.AsSpan(cluster * length, length));
+                for (var index = 0; index < length; index++)
+                {
+                    centre[index] = bytes[(cluster * length) + index] * scales[cluster];
+                }
+            }
+
+            return (bytes, scales);
         }
 
         // Puts the rows of each cluster in such an order that blocks hold neighbours, and gives the blocks' middles.
@@ -320,8 +325,9 @@ public static class SegmentWriter
             return (nearest, distances);
         }
 
-        private static ClusterEntry[] Entries(int[] nearest, float[] squaredDistances, int count, int length, out int[] order)
+        private static ClusterEntry[] Entries(int[] nearest, float[] squaredDistances, float[] scales, int length, out int[] order)
         {
+            var count = scales.Length;
             var (sizes, radii, squares) = (new int[count], new float[count], new double[count]);
             for (var row = 0; row < nearest.Length; row++)
             {
@@ -337,7 +343,7 @@ public static class SegmentWriter
             for (var cluster = 0; cluster < count; cluster++)
             {
                 entries[cluster] = new ClusterEntry(
-                    first, sizes[cluster], firstBlock, 0, offset, MathF.Sqrt(radii[cluster]), sizes[cluster] == 0 ? 0 : (float)Math.Sqrt(squares[cluster] / sizes[cluster]));
+                    first, sizes[cluster], firstBlock, scales[cluster], offset, MathF.Sqrt(radii[cluster]), sizes[cluster] == 0 ? 0 : (float)Math.Sqrt(squares[cluster] / sizes[cluster]));
                 next[cluster] = first;
                 first += sizes[cluster];
                 firstBlock += entries[cluster].Blocks;
@@ -436,18 +442,11 @@ public static class SegmentWriter
 
         private RowEntry Quantize(ReadOnlySpan<float> centre, Span<sbyte> bytes)
         {
-            var widest = 0f;
-            foreach (var value in _residual)
-            {
-                widest = Math.Max(widest, Math.Abs(value));
-            }
-
-            var scale = widest / ByteMax;
+            var scale = SignedBytes.Round(_residual, bytes);
             double squares = 0, missed = 0, alongCentre = 0, bytesAlongCentre = 0;
             for (var index = 0; index < _residual.Length; index++)
             {
                 var value = _residual[index];
-                bytes[index] = scale == 0 ? (sbyte)0 : (sbyte)Math.Clamp(MathF.Round(value / scale), -ByteMax, ByteMax);
                 var kept = (double)bytes[index] * scale;
                 squares += (double)value * value;
                 missed += (value - kept) * (value - kept);

@@ -25,6 +25,7 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
     private Task? _reading;
     private Task? _nextReading;
     private bool _isCommitting;
+    private long _restsUntil = long.MinValue;
 
     // Counts what happens, so that it can be told whether the state was read since something began.
     private long _now;
@@ -142,7 +143,7 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
         var isHeld = state?.TryHold() == true;
         try
         {
-            if (!isHeld || manifest.Version <= state!.Manifest.Version || state.Head.LastSequence < manifest.Covered)
+            if (!isHeld || manifest.Version <= state!.Manifest.Version || state.Head.LastSequence < manifest.Seen)
             {
                 return;
             }
@@ -154,9 +155,10 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
                 return;
             }
 
-            // What is new was written before what is newer still, which alone can have taken from it.
+            // Of those that it had, it knows what is gone.
             var isOld = state.Segments.Select(segment => segment.Segment).ToHashSet();
-            var live = all.Select((segment, index) => isOld.Contains(segment) ? null : VectorState.Alive(segment, all.Skip(index + 1))).ToList();
+            var newest = Newest(manifest, all);
+            var live = all.Select(segment => isOld.Contains(segment) ? null : VectorState.Alive(segment, newest!)).ToList();
             lock (_lock)
             {
                 if (_state is not { } current || current.Tail != state.Tail)
@@ -183,6 +185,15 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
             }
 
             loaded.ForEach(segment => segment.Dispose());
+        }
+    }
+
+    /// <summary>Has this instance not look after the tenant again for a while, whatever it notices.</summary>
+    public void RestFor(TimeSpan duration)
+    {
+        lock (_lock)
+        {
+            _restsUntil = time.GetTimestamp() + (long)(duration.TotalSeconds * time.TimestampFrequency);
         }
     }
 
@@ -288,12 +299,12 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
                 }
 
                 var state = VectorState
-                    .Of(manifest, [.. all.Select((segment, index) => VectorState.Alive(segment, all.Skip(index + 1)))])
+                    .Of(manifest, [.. all.Select(segment => VectorState.Alive(segment, Newest(manifest, all)!))])
                     .Apply(Changes(tail.Records), tail.Head);
                 lock (_lock)
                 {
-                    var newest = ManifestOf(_log, tail.Companions);
-                    _manifest = newest.Version > _manifest.Version ? newest : _manifest;
+                    var known = ManifestOf(_log, tail.Companions);
+                    _manifest = known.Version > _manifest.Version ? known : _manifest;
                     _freshAt = Math.Max(_freshAt, began);
                     if (_state is not { } current || current.Head.LastSequence < state.Head.LastSequence)
                     {
@@ -338,9 +349,11 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
         return all.All(segment => segment is not null) ? all.OfType<Segment>().ToList() : null;
     }
 
+    private static Segment? Newest(VectorManifest manifest, IEnumerable<Segment> all) => all.FirstOrDefault(segment => segment.Id == manifest.Newest?.Id);
+
     private void NoticeWork(VectorState? state)
     {
-        if (state is not null && (state.IsTailLong || _manifest.Version > state.Manifest.Version || SegmentPlan.Of(state, isTailLong: false) is not null))
+        if (state is not null && time.GetTimestamp() >= _restsUntil && (state.IsTailLong || _manifest.Version > state.Manifest.Version || SegmentPlan.Of(state, isTailLong: false) is not null))
         {
             attend(Tenant);
         }

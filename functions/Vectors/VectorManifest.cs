@@ -11,7 +11,10 @@ namespace QuantumFlux.Vectors;
 /// <param name="Rows">How many vectors it holds, those included that have been replaced or deleted since.</param>
 /// <param name="Bytes">Its length.</param>
 /// <param name="CoveredAt">Since when the log's records up to the last one are in segments.</param>
-public sealed record SegmentInfo(string Id, long FirstSequence, long LastSequence, int Rows, long Bytes, DateTimeOffset CoveredAt);
+/// <param name="Seen">The last record that its builder knew of, perhaps behind the last that it covers: what was replaced or deleted by then is not in it.</param>
+/// <param name="Version">The manifest's version that it came with: of two segments, the one with the larger number was built later.</param>
+public sealed record SegmentInfo(
+    string Id, long FirstSequence, long LastSequence, int Rows, long Bytes, DateTimeOffset CoveredAt, long Seen, long Version);
 
 /// <summary>A segment that is being built.</summary>
 /// <param name="Id">Its id.</param>
@@ -43,6 +46,12 @@ public sealed record VectorManifest(
 
     /// <summary>The last record of the log that is in segments; 0 when none is.</summary>
     public long Covered => Segments is [.., var last] ? last.LastSequence : 0;
+
+    /// <summary>The last record of the log that one has to know to make use of the segments.</summary>
+    public long Seen => Segments.Count == 0 ? 0 : Segments.Max(segment => segment.Seen);
+
+    /// <summary>The segment that was built last, which knows what was gone of all others; null when there is none.</summary>
+    public SegmentInfo? Newest => Segments.MaxBy(segment => segment.Version);
 
     public static VectorManifest Parse(TableRow row) =>
         JsonSerializer.Deserialize<VectorManifest>(row.Large(Column), Json.Options)! with { ETag = row.ETag };

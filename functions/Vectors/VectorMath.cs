@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
@@ -7,10 +8,12 @@ namespace QuantumFlux.Vectors;
 
 /// <summary>
 /// Inner products and distances, in the widest registers that pay. Sums are made in another order than by <see cref="ScalarMath"/>, so the last bits differ.
+/// Compiled at once for what the machine has: the first searches of a cold instance should not wait for the compiler to find out that they matter.
 /// </summary>
 public static class VectorMath
 {
     /// <summary>The inner product of two vectors of one length.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Dot(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(b.Length, a.Length, nameof(b));
@@ -44,6 +47,7 @@ public static class VectorMath
     }
 
     /// <summary>The squared Euclidean distance between two vectors of one length.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float SquaredDistance(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(b.Length, a.Length, nameof(b));
@@ -80,6 +84,7 @@ public static class VectorMath
     }
 
     /// <summary>Adds a multiple of a vector to another one of the same length.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Add(ReadOnlySpan<float> vector, float factor, Span<float> sum)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(sum.Length, vector.Length, nameof(sum));
@@ -99,6 +104,7 @@ public static class VectorMath
     }
 
     /// <summary>The inner product of a vector with one of small whole numbers, of one length.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Dot(ReadOnlySpan<float> a, ReadOnlySpan<sbyte> b)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(b.Length, a.Length, nameof(b));
@@ -108,13 +114,11 @@ public static class VectorMath
         float sum;
         if (Avx512F.IsSupported)
         {
-            Vector512<float> sum0 = default, sum1 = default, sum2 = default, sum3 = default;
-            for (; index + 64 <= length; index += 64)
+            Vector512<float> sum0 = default, sum1 = default;
+            for (; index + 32 <= length; index += 32)
             {
                 sum0 = Vector512.FusedMultiplyAdd(Sixteen(ref right, index), Vector512.LoadUnsafe(ref left, index), sum0);
                 sum1 = Vector512.FusedMultiplyAdd(Sixteen(ref right, index + 16), Vector512.LoadUnsafe(ref left, index + 16), sum1);
-                sum2 = Vector512.FusedMultiplyAdd(Sixteen(ref right, index + 32), Vector512.LoadUnsafe(ref left, index + 32), sum2);
-                sum3 = Vector512.FusedMultiplyAdd(Sixteen(ref right, index + 48), Vector512.LoadUnsafe(ref left, index + 48), sum3);
             }
 
             for (; index + 16 <= length; index += 16)
@@ -122,21 +126,19 @@ public static class VectorMath
                 sum0 = Vector512.FusedMultiplyAdd(Sixteen(ref right, index), Vector512.LoadUnsafe(ref left, index), sum0);
             }
 
-            sum = Vector512.Sum((sum0 + sum1) + (sum2 + sum3));
+            sum = Vector512.Sum(sum0 + sum1);
         }
         else
         {
-            var width = (nuint)Vector<float>.Count;
             Vector<float> sum0 = default, sum1 = default, sum2 = default, sum3 = default;
+            var width = (nuint)Vector<float>.Count;
             for (; index + (4 * width) <= length; index += 4 * width)
             {
-                Vector.Widen(Vector.LoadUnsafe(ref right, index), out Vector<short> low, out Vector<short> high);
-                Vector.Widen(low, out Vector<int> first, out Vector<int> second);
-                Vector.Widen(high, out Vector<int> third, out Vector<int> fourth);
-                sum0 = Vector.FusedMultiplyAdd(Vector.ConvertToSingle(first), Vector.LoadUnsafe(ref left, index), sum0);
-                sum1 = Vector.FusedMultiplyAdd(Vector.ConvertToSingle(second), Vector.LoadUnsafe(ref left, index + width), sum1);
-                sum2 = Vector.FusedMultiplyAdd(Vector.ConvertToSingle(third), Vector.LoadUnsafe(ref left, index + (2 * width)), sum2);
-                sum3 = Vector.FusedMultiplyAdd(Vector.ConvertToSingle(fourth), Vector.LoadUnsafe(ref left, index + (3 * width)), sum3);
+                var (first, second, third, fourth) = Widen(Vector.LoadUnsafe(ref right, index));
+                sum0 = Vector.FusedMultiplyAdd(first, Vector.LoadUnsafe(ref left, index), sum0);
+                sum1 = Vector.FusedMultiplyAdd(second, Vector.LoadUnsafe(ref left, index + width), sum1);
+                sum2 = Vector.FusedMultiplyAdd(third, Vector.LoadUnsafe(ref left, index + (2 * width)), sum2);
+                sum3 = Vector.FusedMultiplyAdd(fourth, Vector.LoadUnsafe(ref left, index + (3 * width)), sum3);
             }
 
             sum = Vector.Sum((sum0 + sum1) + (sum2 + sum3));
@@ -148,9 +150,76 @@ public static class VectorMath
         }
 
         return sum;
+    }
 
-        static Vector512<float> Sixteen(ref sbyte bytes, nuint index) =>
-            Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.LoadUnsafe(ref bytes, index)));
+    /// <summary>The squared Euclidean distance between a vector and one of small whole numbers, of one length, in steps.</summary>
+    /// <param name="a">The one.</param>
+    /// <param name="b">The other.</param>
+    /// <param name="step">What a step of it stands for.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static float SquaredDistance(ReadOnlySpan<float> a, ReadOnlySpan<sbyte> b, float step)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(b.Length, a.Length, nameof(b));
+        ref var left = ref MemoryMarshal.GetReference(a);
+        ref var right = ref MemoryMarshal.GetReference(b);
+        var (length, index) = ((nuint)a.Length, (nuint)0);
+        float sum;
+        if (Avx512F.IsSupported)
+        {
+            Vector512<float> sum0 = default, sum1 = default;
+            var steps = Vector512.Create(-step);
+            for (; index + 32 <= length; index += 32)
+            {
+                var difference0 = Vector512.FusedMultiplyAdd(Sixteen(ref right, index), steps, Vector512.LoadUnsafe(ref left, index));
+                var difference1 = Vector512.FusedMultiplyAdd(Sixteen(ref right, index + 16), steps, Vector512.LoadUnsafe(ref left, index + 16));
+                sum0 = Vector512.FusedMultiplyAdd(difference0, difference0, sum0);
+                sum1 = Vector512.FusedMultiplyAdd(difference1, difference1, sum1);
+            }
+
+            for (; index + 16 <= length; index += 16)
+            {
+                var difference = Vector512.FusedMultiplyAdd(Sixteen(ref right, index), steps, Vector512.LoadUnsafe(ref left, index));
+                sum0 = Vector512.FusedMultiplyAdd(difference, difference, sum0);
+            }
+
+            sum = Vector512.Sum(sum0 + sum1);
+        }
+        else
+        {
+            Vector<float> sum0 = default, sum1 = default;
+            var (width, steps) = ((nuint)Vector<float>.Count, new Vector<float>(-step));
+            for (; index + (4 * width) <= length; index += 4 * width)
+            {
+                var (first, second, third, fourth) = Widen(Vector.LoadUnsafe(ref right, index));
+                first = Vector.FusedMultiplyAdd(first, steps, Vector.LoadUnsafe(ref left, index));
+                second = Vector.FusedMultiplyAdd(second, steps, Vector.LoadUnsafe(ref left, index + width));
+                third = Vector.FusedMultiplyAdd(third, steps, Vector.LoadUnsafe(ref left, index + (2 * width)));
+                fourth = Vector.FusedMultiplyAdd(fourth, steps, Vector.LoadUnsafe(ref left, index + (3 * width)));
+                sum0 = Vector.FusedMultiplyAdd(third, third, Vector.FusedMultiplyAdd(first, first, sum0));
+                sum1 = Vector.FusedMultiplyAdd(fourth, fourth, Vector.FusedMultiplyAdd(second, second, sum1));
+            }
+
+            sum = Vector.Sum(sum0 + sum1);
+        }
+
+        for (; index < length; index++)
+        {
+            var difference = a[(int)index] - (b[(int)index] * step);
+            sum += difference * difference;
+        }
+
+        return sum;
+    }
+
+    private static Vector512<float> Sixteen(ref sbyte bytes, nuint index) =>
+        Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.LoadUnsafe(ref bytes, index)));
+
+    private static (Vector<float> First, Vector<float> Second, Vector<float> Third, Vector<float> Fourth) Widen(Vector<sbyte> bytes)
+    {
+        Vector.Widen(bytes, out Vector<short> low, out Vector<short> high);
+        Vector.Widen(low, out Vector<int> first, out Vector<int> second);
+        Vector.Widen(high, out Vector<int> third, out Vector<int> fourth);
+        return (Vector.ConvertToSingle(first), Vector.ConvertToSingle(second), Vector.ConvertToSingle(third), Vector.ConvertToSingle(fourth));
     }
 }
 
@@ -185,6 +254,18 @@ public static class ScalarMath
         for (var index = 0; index < a.Length; index++)
         {
             sum += (double)a[index] * b[index];
+        }
+
+        return (float)sum;
+    }
+
+    public static float SquaredDistance(ReadOnlySpan<float> a, ReadOnlySpan<sbyte> b, float step)
+    {
+        double sum = 0;
+        for (var index = 0; index < a.Length; index++)
+        {
+            var difference = a[index] - ((double)b[index] * step);
+            sum += difference * difference;
         }
 
         return (float)sum;

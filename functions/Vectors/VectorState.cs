@@ -191,33 +191,15 @@ public sealed record VectorState(LogHead Head, VectorManifest Manifest, IReadOnl
         }
     }
 
-    /// <summary>A segment's rows without those that newer segments replace or delete.</summary>
-    public static LiveSegment Alive(Segment segment, IEnumerable<Segment> newer)
+    /// <summary>A segment's rows without those that were gone when the newest segment was built.</summary>
+    /// <param name="segment">The segment.</param>
+    /// <param name="newest">The one that was built last of all that the manifest names; it may be the same.</param>
+    public static LiveSegment Alive(Segment segment, Segment newest)
     {
         var alive = new RowSet(segment.Rows);
         alive.Fill();
-        foreach (var other in newer)
-        {
-            for (var row = 0; row < other.Rows; row++)
-            {
-                Remove(other.IdBytes(row));
-            }
-
-            foreach (var id in other.Deleted())
-            {
-                Remove(id);
-            }
-        }
-
+        newest.RemoveGone(segment.Id, alive);
         return LiveSegment.Of(segment, alive);
-
-        void Remove(ReadOnlySpan<byte> id)
-        {
-            if (segment.Find(id) is var row and >= 0)
-            {
-                alive.Remove(row);
-            }
-        }
     }
 
     private static LiveSegment Without(LiveSegment segment, RowSet rows)

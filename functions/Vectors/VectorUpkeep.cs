@@ -24,6 +24,8 @@ public sealed class VectorUpkeep(
     /// <summary>How long a segment is kept that others have taken the place of: somebody may be about to read it.</summary>
     private static readonly TimeSpan _retirement = TimeSpan.FromMinutes(10);
 
+    private static readonly TimeSpan _rest = TimeSpan.FromSeconds(1);
+
     // The timer makes a segment earlier: it runs where nobody waits.
     private const int TimerTailRowsMin = 512;
 
@@ -56,6 +58,9 @@ public sealed class VectorUpkeep(
             },
             cancellationToken);
         run.End();
+
+        // Perhaps another instance is at it, or storage does not answer: not again with every request.
+        tenant.RestFor(_rest);
     }
 
     /// <summary>Does what there is to do for a tenant.</summary>
@@ -164,7 +169,9 @@ public sealed class VectorUpkeep(
             now = time.GetUtcNow();
             var replaced = manifest.Segments.Skip(plan.First).Take(plan.Count).ToList();
             var info = new SegmentInfo(
-                id, content.FirstSequence, content.LastSequence, built.Rows, built.Bytes, plan.HasTail ? now : replaced.Max(segment => segment.CoveredAt));
+                id, content.FirstSequence, content.LastSequence, built.Rows, built.Bytes, plan.HasTail ? now : replaced.Max(segment => segment.CoveredAt),
+                state.Head.LastSequence,
+                leased.Version + 1);
             var made = await ChangeAsync(
                 tenant.Tenant,
                 log,
