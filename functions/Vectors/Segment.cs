@@ -20,7 +20,7 @@ public sealed class Segment : IDisposable
     {
         Id = id;
         _bytes = bytes;
-        Header = SegmentHeader.Parse(bytes.Span(0, SegmentFormat.HeaderBytes));
+        Header = SegmentHeader.Parse(bytes.Span(0, (int)Math.Min(bytes.Length, SegmentFormat.HeaderBytes)));
         Rotation = Rotation.Of(Header.Dimension);
         if (Header.TotalBytes > bytes.Length)
         {

@@ -137,8 +137,8 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
         Array.Sort(_clusters, (a, b) => a.Key.CompareTo(b.Key));
         foreach (var cluster in _clusters)
         {
-            // Half for the middles at most, the rest for what lies behind them.
-            if (Looked >= end - (budget / 2) || IsOver())
+            // A quarter for the middles at most, the rest for what lies behind them.
+            if (Looked >= end - (budget * 3 / 4) || IsOver())
             {
                 break;
             }
