@@ -103,6 +103,25 @@ public sealed class FieldIndexTests
         Assert.Equal((1, 1), segment.Count($$"""{"metadata.t":{"$gte":"123{{new string('t', 500)}}","$lte":"123{{new string('t', 501)}}"} }"""));
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void ALongTextIsNeverTakenForItsOwnBeginning(int rowsOfText)
+    {
+        var text = new string('t', 300);
+        var segment = new Segment(Enumerable.Repeat($$"""{"t":"{{text}}"}""", rowsOfText));
+
+        for (var length = 0; length <= text.Length; length++)
+        {
+            foreach (var condition in new[] { "$eq", "$lte", "$lt", "$gte", "$gt" })
+            {
+                var filter = Parse($$"""{"metadata.t":{"{{condition}}":"{{text[..length]}}"} }""");
+
+                Assert.Equal(segment.Matches(filter), segment.Find(filter).Rows);
+            }
+        }
+    }
+
     [Fact]
     public void WhereOneConditionLeavesFewRowsTheOthersAreCheckedOnThose()
     {
