@@ -11,7 +11,7 @@ public static class GoneRows
         var (output, list) = (new ArrayBufferWriter<byte>(), new ArrayBufferWriter<byte>());
         foreach (var segment in segments.Where(segment => segment.Count < segment.Segment.Rows))
         {
-            var gone = new RowSet(segment.Segment.Rows);
+            using var gone = new RowSet(segment.Segment.Rows);
             gone.Or(segment.Alive);
             gone.Complement();
             var rows = new int[gone.Count];
@@ -41,7 +41,7 @@ public static class GoneRows
             var list = reader.Bytes((int)reader.VarInt());
             if (id == segmentId)
             {
-                var gone = new RowSet(rows.Rows);
+                using var gone = new RowSet(rows.Rows);
                 Postings.AddTo(gone, list);
                 rows.AndNot(gone);
                 return;

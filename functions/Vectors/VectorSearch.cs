@@ -1,4 +1,4 @@
-using System.Text;
+using System.Buffers;
 using QuantumFlux.Api;
 
 namespace QuantumFlux.Vectors;
@@ -47,17 +47,27 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
     private const double OwnShare = 0.7;
 
     private readonly List<Found> _found = [];
+    private readonly List<RowSet> _sets = [];
+    private readonly List<float[]> _weights = [];
     private TimeSpan _quantumTime;
     private DateTimeOffset? _validUntil;
     private bool _isPartial;
 
     public VectorHits Run()
     {
-        if (state.Shape is not { } shape)
+        try
         {
-            return VectorHits.None;
+            return state.Shape is { } shape ? Run(shape) : VectorHits.None;
         }
+        finally
+        {
+            _sets.ForEach(set => set.Dispose());
+            _weights.ForEach(weights => ArrayPool<float>.Shared.Return(weights));
+        }
+    }
 
+    private VectorHits Run((int Dimension, Metric Metric) shape)
+    {
         var faults = new Faults();
         NewVector.CheckDimension(shape.Dimension, query.Vector, "vector", faults);
         faults.ThrowIfAny();
@@ -70,7 +80,7 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
             if (_found.Count(found => found.Score > 0) < query.TopK)
             {
                 // What is not in the context matches it with weight 0, after all that does.
-                Find(prepared, [.. matching.Zip(collapsed, (all, members) => all.Without(members))], weight: 0);
+                Find(prepared, [.. matching.Zip(collapsed, Without)], weight: 0);
             }
         }
         else
@@ -103,13 +113,14 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
             if (query.Filter is not null && live.Count > 0)
             {
                 rows = FieldIndex.Evaluate(query.Filter, live.Segment.Fields, live.Segment.Rows, row => FieldsOf(live.Segment, row));
+                _sets.Add(rows);
                 rows.And(live.Alive);
             }
 
             all.Add(new Candidates(live.Segment, rows, ReferenceEquals(rows, live.Alive) ? live.Count : rows.Count, null));
         }
 
-        var tail = new RowSet(state.TailCount);
+        var tail = NewSet(state.TailCount);
         for (var row = 0; row < state.TailCount; row++)
         {
             if (state.Tail.IsAlive(row, state.TailCount) && query.Filter?.Matches(state.Tail[row].Fields) != false)
@@ -129,8 +140,9 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
         var all = new List<Candidates>();
         foreach (var candidates in matching)
         {
-            var members = new RowSet(candidates.Rows.Rows);
-            var weights = new float[candidates.Rows.Rows];
+            var members = NewSet(candidates.Rows.Rows);
+            var weights = ArrayPool<float>.Shared.Rent(candidates.Rows.Rows);
+            _weights.Add(weights);
             if (candidates.Segment is { } segment)
             {
                 foreach (var entry in ContextIndex.Find(segment.Contexts, query.Context!))
@@ -292,6 +304,21 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
         return chosen;
     }
 
+    private RowSet NewSet(int rows)
+    {
+        var set = new RowSet(rows);
+        _sets.Add(set);
+        return set;
+    }
+
+    private Candidates Without(Candidates all, Candidates others)
+    {
+        var rows = NewSet(all.Rows.Rows);
+        rows.Or(all.Rows);
+        rows.AndNot(others.Rows);
+        return new Candidates(all.Segment, rows, rows.Count, null);
+    }
+
     private static MetadataFields FieldsOf(Segment segment, int row) =>
         segment.Facts(row).Metadata is { IsEmpty: false } metadata ? MetadataFields.Parse(metadata.Span) : MetadataFields.Empty;
 
@@ -301,15 +328,6 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
     /// <param name="Segment">A segment; null means the tail.</param>
     /// <param name="Rows">Its rows, or the tail's changes.</param>
     /// <param name="Count">How many that is.</param>
-    /// <param name="Weights">Their weights; null when they have none.</param>
-    private sealed record Candidates(Segment? Segment, RowSet Rows, int Count, float[]? Weights)
-    {
-        public Candidates Without(Candidates others)
-        {
-            var rows = new RowSet(Rows.Rows);
-            rows.Or(Rows);
-            rows.AndNot(others.Rows);
-            return new Candidates(Segment, rows, rows.Count, null);
-        }
-    }
+    /// <param name="Weights">The weight of each of these rows, and anything for others; null when they have none.</param>
+    private sealed record Candidates(Segment? Segment, RowSet Rows, int Count, float[]? Weights);
 }

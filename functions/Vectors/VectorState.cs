@@ -87,6 +87,11 @@ public sealed record VectorState(LogHead Head, VectorManifest Manifest, IReadOnl
         }
 
         var segments = removed.Count == 0 ? Segments : [.. Segments.Select((segment, index) => removed.TryGetValue(index, out var rows) ? Without(segment, rows) : segment)];
+        foreach (var rows in removed.Values)
+        {
+            rows.Dispose();
+        }
+
         return this with
         {
             Head = head,
