@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """What others' libraries come to on a folder of vectors, one thread, one query per call.
 
-    peers.py FOLDER [--metric l2|cosine|dot] [--k 10]
+    peers.py FOLDER [--metric l2|cosine|dot] [--k 10] [--only TEXT]
 
 The folder is one that VectorData.cs reads. Standard output gets one JSON object for each setting, with the members of Measurement.cs; error output
-the builds, which any ratio must name, and a table. Needs NumPy, faiss and hnswlib. What is missing is left out aloud.
+the builds, which any ratio must name, and a table. --only leaves out contenders without this text in their names. Needs NumPy, faiss and hnswlib. What is missing is left out aloud.
 """
 import argparse
 import glob
@@ -65,12 +65,15 @@ def find_bounds(metric, base, queries, k):
 
 
 class Bench:
-    def __init__(self, metric, k, base, queries):
-        self.metric, self.k, self.base, self.queries = metric, k, base, queries
+    def __init__(self, metric, k, base, queries, only):
+        self.metric, self.k, self.base, self.queries, self.only = metric, k, base, queries, only
         self.bounds = find_bounds(metric, base, queries, k)
 
+    def takes(self, contender):
+        return self.only in contender
+
     def measure(self, contender, setting, search, built):
-        """Of search, the first asks query i, and the second gives the ids that answered it. Returns the recall.
+        """Of search, the first asks query i, and the second gives the ids that answered it. Returns the recall, or None when the library crashed.
 
         In a process of its own, where there is fork: an assertion in faiss 1.7.3's fast scan ends the process on some data."""
         if not hasattr(os, "fork"):
@@ -89,7 +92,7 @@ class Bench:
         os.waitpid(child, 0)
         if not recall:
             say(f"{contender:<32}{setting:<24}ended the process")
-        return float(recall or 0)
+        return float(recall) if recall else None
 
     def measure_here(self, contender, setting, search, built):
         run, answer = search
@@ -184,15 +187,18 @@ class Faiss:
         name = f"IVF{lists},PQ{parts(dimensions, 8)}x4fs,RFlat"
         index = self.build(name, metric, f"faiss {name}")
         if index:
-            ivf = self.faiss.extract_index_ivf(self.faiss.downcast_index(index[0].base_index))
+            scan = self.faiss.downcast_index(index[0].base_index)
             for probe in probes[2:]:
-                ivf.nprobe = probe
-                self.sweep(index, f"faiss {name}", [(f"nprobe={probe} R={factor * self.bench.k}", lambda factor=factor: setattr(index[0], "k_factor", factor)) for factor in (2, 4, 8, 16, 32)])
+                scan.nprobe = probe
+                self.sweep(index, f"faiss {name}", self.reranks(index, (2, 4, 8, 16, 32, 64), f"nprobe={probe} "), scan)
 
         name = f"PQ{parts(dimensions, 4)}x4fs,RFlat"
         index = self.build(name, metric, f"faiss {name}")
         if index:
-            self.sweep(index, f"faiss {name}", [(f"R={factor * self.bench.k}", lambda factor=factor: setattr(index[0], "k_factor", factor)) for factor in (1, 2, 4, 8, 16, 32, 64)])
+            self.sweep(index, f"faiss {name}", self.reranks(index, (1, 2, 4, 8, 16, 32, 64)), self.faiss.downcast_index(index[0].base_index))
+
+    def reranks(self, index, factors, prefix=""):
+        return [(f"{prefix}R={factor * self.bench.k}", lambda factor=factor: setattr(index[0], "k_factor", factor)) for factor in factors]
 
     def build(self, factory, metric, name, prepare=lambda index: None):
         def action():
@@ -202,6 +208,8 @@ class Faiss:
             index.add(self.bench.base)
             return index
 
+        if not self.bench.takes(name):
+            return None
         try:
             index, times = build(action)
         except RuntimeError as error:
@@ -209,16 +217,27 @@ class Faiss:
             return None
         return index, (*times, self.faiss.serialize_index(index).nbytes, "serialised")
 
-    def sweep(self, index, name, settings):
+    def sweep(self, index, name, settings, scan=None):
+        """Measures settings until one is as good as exact. scan is a fast scan, whose other implementation is tried when it crashes."""
+        if not index:
+            return
         # Past the Python wrapper, which checks and allocates on each call.
         distances, ids = np.empty((1, self.bench.k), np.float32), np.empty((1, self.bench.k), np.int64)
         to_distances, to_ids = self.faiss.swig_ptr(distances), self.faiss.swig_ptr(ids)
         queries = [self.faiss.swig_ptr(query) for query in self.bench.queries]
-        search, k = getattr(index[0], "search_c"), self.bench.k
+        search, k = index[0].search_c, self.bench.k
+
+        def measure(setting):
+            setting += " heap" if scan and scan.implem == HEAP else ""
+            return self.bench.measure(name, setting, (lambda query: search(1, queries[query], k, to_distances, to_ids), lambda: ids), index[1])
+
         for setting, prepare in settings:
             prepare()
-            recall = self.bench.measure(name, setting, (lambda query: search(1, queries[query], k, to_distances, to_ids), lambda: ids), index[1])
-            if recall >= ENOUGH_RECALL:
+            recall = measure(setting)
+            if recall is None and scan and scan.implem != HEAP:
+                scan.implem = HEAP
+                recall = measure(setting)
+            if recall is not None and recall >= ENOUGH_RECALL:
                 break
 
 
@@ -231,6 +250,8 @@ class Hnswlib:
 
     def run(self):
         for links in (16, 32):
+            if not self.bench.takes(f"hnswlib M{links} efC200"):
+                continue
             index, times = build(lambda links=links: self.build(links))
             size = self.file_bytes(index)
             answer = [None]
@@ -241,7 +262,7 @@ class Hnswlib:
             for ef in (ef for ef in GRAPH_WIDTHS if ef >= self.bench.k):
                 index.set_ef(ef)
                 recall = self.bench.measure(f"hnswlib M{links} efC200", f"ef={ef}", (search, lambda: answer[0].astype(np.int64)), (*times, size, "file"))
-                if recall >= ENOUGH_RECALL:
+                if recall is not None and recall >= ENOUGH_RECALL:
                     break
 
     def build(self, links):
@@ -259,6 +280,9 @@ class Hnswlib:
             index.save_index(path)
             return os.path.getsize(path)
 
+
+# faiss's number for a fast scan that keeps the best in a heap. It chooses a reservoir for more than 20, which in 1.7.3 without AVX2 fails an assertion.
+HEAP = 12
 
 GRAPH_WIDTHS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
 
@@ -280,13 +304,14 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("--metric", choices=("l2", "cosine", "dot"), default="l2")
     parser.add_argument("--k", type=int, default=10)
+    parser.add_argument("--only", default="")
     arguments = parser.parse_args()
 
     base, queries = read(arguments.folder, "base"), read(arguments.folder, "query")
     if arguments.metric == "cosine":
         for rows in (base, queries):
             rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    bench = Bench(arguments.metric, min(arguments.k, len(base)), base, queries)
+    bench = Bench(arguments.metric, min(arguments.k, len(base)), base, queries, arguments.only)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
