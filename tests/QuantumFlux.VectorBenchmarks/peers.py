@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 # Before NumPy and faiss load their BLAS.
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
@@ -84,6 +85,8 @@ class Bench:
         if child == 0:
             try:
                 os.write(writing, str(self.measure_here(contender, setting, search, built)).encode())
+            except Exception:  # the finally below would hide it
+                traceback.print_exc()
             finally:
                 os._exit(0)
         os.close(writing)
