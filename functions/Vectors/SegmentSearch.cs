@@ -49,8 +49,8 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
 
     private readonly Nearest<FoundRow> _found = new(count);
     private readonly float _products = query.Metric == Metric.Dot ? 1 : 2;
-    private readonly HashSet<(int Part, int Cluster)> _visited = [];
     private ClusterKey[] _clusters = [];
+    private bool[] _visited = [];
 
     /// <summary>How many vectors were looked at: each costs the computation of a distance.</summary>
     public long Looked { get; private set; }
@@ -143,7 +143,7 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
                 break;
             }
 
-            if (!_visited.Contains((cluster.Part, cluster.Cluster)))
+            if (!_visited[cluster.Number])
             {
                 ScanMiddles(cluster, blocks, random, noise);
             }
@@ -175,11 +175,12 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
             var clusters = segment.Clusters;
             for (var cluster = 0; cluster < clusters.Length; cluster++)
             {
-                all[index++] = new ClusterKey(part, cluster, query.ClusterKey(segment.Centre(cluster), clusters[cluster].Scale));
+                all[index] = new ClusterKey(index, part, cluster, query.ClusterKey(segment.Centre(cluster), clusters[cluster].Scale));
+                index++;
             }
         }
 
-        _clusters = all;
+        (_clusters, _visited) = (all, new bool[all.Length]);
         var nearest = new Nearest<ClusterKey>(Math.Min(most, all.Length));
         foreach (var cluster in all)
         {
@@ -253,7 +254,7 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
 
     private void AddRows(in ClusterKey cluster, Nearest<byte> bounds, List<(float Least, FoundRow Row)> candidates)
     {
-        _visited.Add((cluster.Part, cluster.Cluster));
+        _visited[cluster.Number] = true;
         var part = parts[cluster.Part];
         var entry = part.Segment.Clusters[cluster.Cluster];
         var bytes = part.Segment.RowBytes(entry);
@@ -282,7 +283,7 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
 
     private void Scan(in ClusterKey cluster, Nearest<Candidate> near)
     {
-        _visited.Add((cluster.Part, cluster.Cluster));
+        _visited[cluster.Number] = true;
         var rows = parts[cluster.Part].Segment.Clusters[cluster.Cluster].Rows;
         for (var first = 0; first < rows; first += BitCodes.BlockVectors)
         {
@@ -353,7 +354,7 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
         _found.Add(Rank(part, row.Row, (float)query.Key(part.Segment.Vector(row.Row))), row);
     }
 
-    private readonly record struct ClusterKey(int Part, int Cluster, float Key);
+    private readonly record struct ClusterKey(int Number, int Part, int Cluster, float Key);
 
     private readonly record struct BlockKey(ClusterKey Cluster, int Block);
 

@@ -4,7 +4,7 @@ using System.Text;
 
 namespace QuantumFlux.Vectors;
 
-/// <summary>A row for a new segment: of one that is there, or of the log.</summary>
+/// <summary>A vector, wherever it is: in a segment, or in the tail of the log.</summary>
 /// <param name="Segment">The segment that has it, held by the caller; null when it comes from the log.</param>
 /// <param name="Row">Its row there.</param>
 /// <param name="Vector">The vector, when it comes from the log.</param>
@@ -14,7 +14,9 @@ public readonly record struct SegmentRow(Segment? Segment, int Row, StoredVector
 
     public VectorFacts Facts => Segment is null ? Vector!.Facts : Segment.Facts(Row);
 
-    public byte[] IdBytes => Segment is null ? Encoding.UTF8.GetBytes(Vector!.Id) : Segment.IdBytes(Row).ToArray();
+    public ReadOnlySpan<byte> IdBytes => Segment is null ? Encoding.UTF8.GetBytes(Vector!.Id) : Segment.IdBytes(Row);
+
+    public string Id => Segment is null ? Vector!.Id : Segment.IdOf(Row);
 }
 
 /// <summary>What a new segment is to hold.</summary>
@@ -46,7 +48,7 @@ public static class SegmentWriter
         var length = Rotation.Of(content.Dimension).Length;
         var clustering = Clustering.Of(content, cancellationToken);
         var rows = clustering.Order.Select(index => content.Rows[index]).ToArray();
-        var ids = rows.Select(row => row.IdBytes).ToArray();
+        var ids = rows.Select(row => row.IdBytes.ToArray()).ToArray();
         var factStarts = FactStarts(rows);
         var contexts = ContextIndex.Write(rows.Select(row => row.Facts));
         var fields = Fields(rows);

@@ -4,10 +4,11 @@ using QuantumFlux.Api;
 namespace QuantumFlux.Vectors;
 
 /// <summary>A vector that a query found.</summary>
-/// <param name="Vector">The vector.</param>
+/// <param name="Vector">The vector, to be read while the state is held.</param>
 /// <param name="Score">How well it matches; the larger, the better.</param>
+/// <param name="Similarity">The same without the weight of a context.</param>
 /// <param name="IsCollapsed">Whether it was in the context that the query collapsed to, and its score is weighted by how strongly.</param>
-public sealed record VectorHit(StoredVector Vector, double Score, bool IsCollapsed);
+public readonly record struct VectorHit(SegmentRow Vector, double Score, double Similarity, bool IsCollapsed);
 
 /// <summary>What a query found.</summary>
 /// <param name="Hits">The vectors, the best first.</param>
@@ -46,7 +47,7 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
     // How much of a choice is a vector's own match; the rest is how little it is like those that were chosen before.
     private const double OwnShare = 0.7;
 
-    private readonly List<Found> _found = [];
+    private readonly List<VectorHit> _found = [];
     private readonly List<RowSet> _sets = [];
     private readonly List<float[]> _weights = [];
     private TimeSpan _quantumTime;
@@ -77,7 +78,7 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
         if (query.Context is not null && Collapse(matching) is { } collapsed)
         {
             Find(prepared, collapsed);
-            if (_found.Count(found => found.Score > 0) < query.TopK)
+            if (_found.Count(hit => hit.Score > 0) < query.TopK)
             {
                 // What is not in the context matches it with weight 0, after all that does.
                 Find(prepared, [.. matching.Zip(collapsed, Without)], weight: 0);
@@ -88,19 +89,23 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
             Find(prepared, matching);
         }
 
-        var best = _found
-            .OrderByDescending(found => found.Score)
-            .ThenByDescending(found => found.Similarity)
-            .ThenBy(found => found.Vector.Id, StringComparer.Ordinal)
-            .Take(query.Mode == QueryMode.Exploratory ? query.TopK * ExploredPerResult : query.TopK)
-            .ToList();
-        if (query.Mode == QueryMode.Exploratory)
+        _found.Sort(Compare);
+        var wanted = query.Mode == QueryMode.Exploratory ? query.TopK * ExploredPerResult : query.TopK;
+        if (_found.Count > wanted)
         {
-            best = Diversify(best, prepared);
+            _found.RemoveRange(wanted, _found.Count - wanted);
         }
 
-        return new VectorHits(
-            [.. best.Select(found => new VectorHit(found.Vector, found.Score, found.IsCollapsed))], _quantumTime, _isPartial, _validUntil);
+        var best = query.Mode == QueryMode.Exploratory ? Diversify(_found, prepared.Metric) : _found;
+        return new VectorHits(best, _quantumTime, _isPartial, _validUntil);
+    }
+
+    // The best first; among equals by id, so that the answer is the same each time.
+    private static int Compare(VectorHit a, VectorHit b)
+    {
+        var order = b.Score.CompareTo(a.Score);
+        order = order != 0 ? order : b.Similarity.CompareTo(a.Similarity);
+        return order != 0 ? order : a.Vector.IdBytes.SequenceCompareTo(b.Vector.IdBytes);
     }
 
     // All that the filter leaves: of each segment its rows, and of the tail its changes.
@@ -205,7 +210,7 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
             _isPartial |= search.IsPartial;
             foreach (var (part, row) in search.Found(out _))
             {
-                Add(prepared, parts[part].Segment.Read(row), parts[part].Weights is not null, weight);
+                Add(prepared, new SegmentRow(parts[part].Segment, row, null), parts[part].Weights is not null, weight);
             }
         }
 
@@ -258,11 +263,11 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
 
         foreach (var row in nearest.Items)
         {
-            Add(prepared, state.Tail[row].Change.Vector!, tail.Weights is not null, weight);
+            Add(prepared, new SegmentRow(null, 0, state.Tail[row].Change.Vector), tail.Weights is not null, weight);
         }
     }
 
-    private void Add(QueryVector prepared, StoredVector vector, bool isCollapsed, double weight)
+    private void Add(QueryVector prepared, SegmentRow vector, bool isCollapsed, double weight)
     {
         var similarity = prepared.Metric.Score(prepared.Key(vector.Values));
         if (isCollapsed)
@@ -271,37 +276,45 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
         }
 
         // Not −0, which would be written so.
-        _found.Add(new Found(vector, weight == 0 ? 0 : weight * similarity, similarity, isCollapsed));
+        _found.Add(new VectorHit(vector, weight == 0 ? 0 : weight * similarity, similarity, isCollapsed));
     }
 
     // Maximal marginal relevance (Carbonell and Goldstein, 1998): the next is the one that matches well and is unlike those before it.
-    private List<Found> Diversify(List<Found> best, QueryVector prepared)
+    private List<VectorHit> Diversify(List<VectorHit> best, Metric compared)
     {
-        var chosen = new List<Found>();
+        var chosen = new List<VectorHit>();
         if (best.Count == 0)
         {
             return chosen;
         }
 
-        var metric = prepared.Metric == Metric.Euclidean ? Metric.Euclidean : Metric.Cosine;
+        var metric = compared == Metric.Euclidean ? Metric.Euclidean : Metric.Cosine;
         var (least, most) = (best[^1].Score, best[0].Score);
+        var left = best.Select(hit => (Hit: hit, Match: most > least ? (hit.Score - least) / (most - least) : 1)).ToList();
         var likeness = new double[best.Count];
-        var left = best.Select((found, index) => (found, index)).ToList();
         while (chosen.Count < Math.Min(query.TopK, ExploredPlacesMax) && left.Count > 0)
         {
-            var next = left.MaxBy(item => (OwnShare * (most > least ? (item.found.Score - least) / (most - least) : 1)) - ((1 - OwnShare) * likeness[item.index]));
-            left.Remove(next);
-            chosen.Add(next.found);
-            var values = next.found.Vector.Values;
-            var divisor = metric.Divisor(values);
-            foreach (var (found, index) in left)
+            var next = 0;
+            for (var other = 1; other < left.Count; other++)
             {
-                likeness[index] = Math.Max(likeness[index], metric.Score(metric.Key(values, divisor, found.Vector.Values)));
+                next = Worth(other) > Worth(next) ? other : next;
+            }
+
+            var values = left[next].Hit.Vector.Values;
+            var divisor = metric.Divisor(values);
+            chosen.Add(left[next].Hit);
+            left.RemoveAt(next);
+            likeness.AsSpan(next + 1).CopyTo(likeness.AsSpan(next));
+            for (var other = 0; other < left.Count; other++)
+            {
+                likeness[other] = Math.Max(likeness[other], metric.Score(metric.Key(values, divisor, left[other].Hit.Vector.Values)));
             }
         }
 
-        chosen.AddRange(left.Take(query.TopK - chosen.Count).Select(item => item.found));
+        chosen.AddRange(left.Take(query.TopK - chosen.Count).Select(item => item.Hit));
         return chosen;
+
+        double Worth(int place) => (OwnShare * left[place].Match) - ((1 - OwnShare) * likeness[place]);
     }
 
     private RowSet NewSet(int rows)
@@ -321,8 +334,6 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
 
     private static MetadataFields FieldsOf(Segment segment, int row) =>
         segment.Facts(row).Metadata is { IsEmpty: false } metadata ? MetadataFields.Parse(metadata.Span) : MetadataFields.Empty;
-
-    private sealed record Found(StoredVector Vector, double Score, double Similarity, bool IsCollapsed);
 
     /// <summary>Where to look.</summary>
     /// <param name="Segment">A segment; null means the tail.</param>

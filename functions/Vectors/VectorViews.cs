@@ -80,7 +80,7 @@ public static class VectorJson
     /// <summary>The hits of a query.</summary>
     public static ReadOnlyMemory<byte> Hits(IReadOnlyList<VectorHit> hits, VectorQuery query) => Array(hits, (writer, hit) =>
     {
-        writer.WriteString(_id, hit.Vector.Id);
+        writer.WriteString(_id, hit.Vector.IdBytes);
         writer.WriteNumber(_score, hit.Score);
         if (query.HasVectors)
         {
@@ -89,7 +89,7 @@ public static class VectorJson
 
         if (query.HasMetadata)
         {
-            WriteMetadata(writer, hit.Vector.Facts.Metadata);
+            WriteMetadata(writer, hit.Vector.Facts.Metadata.Span);
         }
 
         writer.WriteBoolean(_enhanced, hit.IsCollapsed);
@@ -144,14 +144,14 @@ public static class VectorJson
 
         if (hasMetadata)
         {
-            WriteMetadata(writer, facts.Metadata);
+            WriteMetadata(writer, facts.Metadata.Span);
         }
 
         writer.WriteBoolean("quantum_encoded", facts.IsCoherent(now));
         writer.WriteString("timestamp", Json.Format(facts.WrittenAt));
     }
 
-    private static void WriteValues(Utf8JsonWriter writer, float[] values)
+    private static void WriteValues(Utf8JsonWriter writer, ReadOnlySpan<float> values)
     {
         writer.WriteStartArray(_vector);
         foreach (var value in values)
@@ -162,10 +162,10 @@ public static class VectorJson
         writer.WriteEndArray();
     }
 
-    private static void WriteMetadata(Utf8JsonWriter writer, ReadOnlyMemory<byte> metadata)
+    private static void WriteMetadata(Utf8JsonWriter writer, ReadOnlySpan<byte> metadata)
     {
         writer.WritePropertyName(_metadata);
-        writer.WriteRawValue(metadata.IsEmpty ? "{}"u8 : metadata.Span, skipInputValidation: true);
+        writer.WriteRawValue(metadata.IsEmpty ? "{}"u8 : metadata, skipInputValidation: true);
     }
 
     private static ReadOnlyMemory<byte> Array<T>(IReadOnlyList<T> items, Action<Utf8JsonWriter, T> write)

@@ -1,3 +1,5 @@
+using QuantumFlux.Vectors;
+
 namespace QuantumFlux.VectorBenchmarks;
 
 /// <summary>The command line: a command, a folder, then options as <c>--name value</c> and switches as <c>--name</c>.</summary>
@@ -5,7 +7,7 @@ namespace QuantumFlux.VectorBenchmarks;
 public sealed class Arguments
 {
     private static readonly string[] _switches = ["peers"];
-    private static readonly string[] _options = ["count", "dimensions", "queries", "seed", "metric", "k", "python", "peers-from"];
+    private static readonly string[] _options = ["count", "dimensions", "queries", "seed", "metric", "k", "python", "peers-from", "host"];
 
     private readonly Dictionary<string, string> _values = [];
 
@@ -36,7 +38,7 @@ public sealed class Arguments
 
     public Metric Metric => Text("metric", "l2") switch
     {
-        "l2" => Metric.L2,
+        "l2" => Metric.Euclidean,
         "cosine" => Metric.Cosine,
         "dot" => Metric.Dot,
         var other => throw new ArgumentException($"--metric is l2, cosine or dot, not {other}."),

@@ -1,3 +1,5 @@
+using QuantumFlux.Vectors;
+
 namespace QuantumFlux.VectorBenchmarks;
 
 /// <summary>Writes the rows nearest to a query, nearest first, as many as there is room for, and returns how many it wrote.</summary>
@@ -9,7 +11,12 @@ public delegate int Search(ReadOnlySpan<float> query, Span<int> ids);
 public sealed record Contender(string Name, Func<VectorRows, Metric, Built> Build)
 {
     /// <summary>Those of this repository.</summary>
-    public static IReadOnlyList<Contender> All { get; } = [new(FlatScan.Name, FlatScan.Build)];
+    public static IReadOnlyList<Contender> All { get; } =
+    [
+        new(FlatScan.Name, FlatScan.Build),
+        new("QuantumFlux, its modes", SegmentIndex.BuildModes),
+        new("QuantumFlux, by parameters", SegmentIndex.BuildSearches),
+    ];
 }
 
 /// <summary>A contender that is ready.</summary>

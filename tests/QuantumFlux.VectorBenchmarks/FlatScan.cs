@@ -1,3 +1,5 @@
+using QuantumFlux.Vectors;
+
 namespace QuantumFlux.VectorBenchmarks;
 
 /// <summary>Exact search: every base vector is compared, as float32, on one thread.</summary>
@@ -15,7 +17,7 @@ public sealed class FlatScan(VectorRows rows, Metric metric)
     /// <summary>Writes the nearest rows, nearest first, as many as there is room for.</summary>
     public int Search(ReadOnlySpan<float> query, Span<int> ids)
     {
-        var nearest = new Nearest(ids.Length <= StackedMax ? stackalloc float[ids.Length] : new float[ids.Length], ids);
+        var nearest = new NearestRows(ids.Length <= StackedMax ? stackalloc float[ids.Length] : new float[ids.Length], ids);
         for (var row = 0; row < rows.Count; row++)
         {
             var distance = Distance.Between(metric, query, rows[row]);

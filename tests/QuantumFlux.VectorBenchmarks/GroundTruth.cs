@@ -1,3 +1,5 @@
+using QuantumFlux.Vectors;
+
 namespace QuantumFlux.VectorBenchmarks;
 
 /// <summary>What is nearest to each query, by comparing it with every base vector.</summary>
@@ -45,7 +47,7 @@ public static class GroundTruth
         {
             for (var query = fromQuery; query < beforeQuery; query++)
             {
-                var nearest = new Nearest(distances.AsSpan((query - fromQuery) * k, k), ids.AsSpan(query * k, k), Math.Min(k, block));
+                var nearest = new NearestRows(distances.AsSpan((query - fromQuery) * k, k), ids.AsSpan(query * k, k), Math.Min(k, block));
                 var vector = queries[query];
                 for (var row = block; row < Math.Min(rows.Count, block + blockRows); row++)
                 {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using QuantumFlux.Vectors;
 
 namespace QuantumFlux.VectorBenchmarks;
 

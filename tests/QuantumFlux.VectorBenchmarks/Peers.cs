@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using QuantumFlux.Vectors;
 
 namespace QuantumFlux.VectorBenchmarks;
 
@@ -15,7 +16,7 @@ public static class Peers
     public static IReadOnlyList<Measurement> Run(string python, string folder, Metric metric, int k)
     {
         var script = Path.Combine(AppContext.BaseDirectory, "peers.py");
-        string[] arguments = [script, folder, "--metric", metric.ToString().ToLowerInvariant(), "--k", k.ToString(CultureInfo.InvariantCulture)];
+        string[] arguments = [script, folder, "--metric", metric == Metric.Euclidean ? "l2" : metric.ToString().ToLowerInvariant(), "--k", k.ToString(CultureInfo.InvariantCulture)];
         using var process = Process.Start(new ProcessStartInfo(python, arguments) { RedirectStandardOutput = true })!;
         var measurements = Read(process.StandardOutput);
         process.WaitForExit();

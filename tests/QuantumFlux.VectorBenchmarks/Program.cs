@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Globalization;
 using QuantumFlux.VectorBenchmarks;
+using QuantumFlux.Vectors;
 
 // How well and how fast vectors are searched, beside the libraries that others use. Nothing is downloaded: a folder holds the vectors.
 //

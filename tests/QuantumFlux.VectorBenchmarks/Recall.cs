@@ -1,3 +1,5 @@
+using QuantumFlux.Vectors;
+
 namespace QuantumFlux.VectorBenchmarks;
 
 /// <summary>The part of the true k nearest that a search finds, 0 to 1. Another row that is as near as the k-th counts as one of them.</summary>
@@ -24,7 +26,7 @@ public sealed class Recall
         for (var query = 0; query < _bounds.Length; query++)
         {
             var farthest = truth.Skip(query * k).Take(k).Max(id => DistanceOf(query, id));
-            _bounds[query] = farthest + (RelativeErrorMax * Distance.Dot(data.Query[query], data.Query[query]));
+            _bounds[query] = farthest + (RelativeErrorMax * VectorMath.Dot(data.Query[query], data.Query[query]));
         }
     }
 

@@ -1,3 +1,5 @@
+using QuantumFlux.Vectors;
+
 namespace QuantumFlux.VectorBenchmarks;
 
 /// <summary>The vectors of a folder: what is searched, what is asked for, and what is nearest to it.</summary>

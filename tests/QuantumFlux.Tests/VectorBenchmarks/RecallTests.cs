@@ -1,11 +1,12 @@
 using QuantumFlux.VectorBenchmarks;
+using QuantumFlux.Vectors;
 
 namespace QuantumFlux.Tests.VectorBenchmarks;
 
 public sealed class RecallTests
 {
     [Theory]
-    [InlineData(Metric.L2)]
+    [InlineData(Metric.Euclidean)]
     [InlineData(Metric.Cosine)]
     [InlineData(Metric.Dot)]
     public void DistancesOfAnyLengthAreThoseOfTheSlowSum(Metric metric)
@@ -16,15 +17,15 @@ public sealed class RecallTests
             var rows = Draw(random, 2, length);
 
             var exact = Distance.ExactBetween(metric, rows[0], rows[1]);
-            var tolerance = 1e-5 * (Distance.Dot(rows[0], rows[0]) + Distance.Dot(rows[1], rows[1]));
+            var tolerance = 1e-5 * (VectorMath.Dot(rows[0], rows[0]) + VectorMath.Dot(rows[1], rows[1]));
             Assert.True(Math.Abs(Distance.Between(metric, rows[0], rows[1]) - exact) <= tolerance, $"seed 3, length {length}");
         }
     }
 
     [Theory]
-    [InlineData(Metric.L2, 9, 10)]
+    [InlineData(Metric.Euclidean, 9, 10)]
     [InlineData(Metric.Dot, 9, 1)]
-    [InlineData(Metric.L2, 700, 100)]
+    [InlineData(Metric.Euclidean, 700, 100)]
     [InlineData(Metric.Cosine, 700, 3_000)]
     public void TheTruthIsWhatSortingAllDistancesFinds(Metric metric, int dimensions, int k)
     {
@@ -47,12 +48,12 @@ public sealed class RecallTests
     {
         var random = new Random(6);
         var (rows, queries) = (Draw(random, 400, 8), Draw(random, 30, 8));
-        var right = GroundTruth.Compute(rows, queries, Metric.L2, 5);
+        var right = GroundTruth.Compute(rows, queries, Metric.Euclidean, 5);
         var wrong = GroundTruth.Compute(rows, queries, Metric.Dot, 5);
 
-        Assert.Equal(right, GroundTruth.Find(new VectorData(rows, queries, wrong), Metric.L2, 5));
-        Assert.Equal(right, GroundTruth.Find(new VectorData(rows, queries, GroundTruth.Compute(rows, queries, Metric.L2, 4)), Metric.L2, 5));
-        Assert.Equal(right, GroundTruth.Find(new VectorData(rows, queries, []), Metric.L2, 5));
+        Assert.Equal(right, GroundTruth.Find(new VectorData(rows, queries, wrong), Metric.Euclidean, 5));
+        Assert.Equal(right, GroundTruth.Find(new VectorData(rows, queries, GroundTruth.Compute(rows, queries, Metric.Euclidean, 4)), Metric.Euclidean, 5));
+        Assert.Equal(right, GroundTruth.Find(new VectorData(rows, queries, []), Metric.Euclidean, 5));
     }
 
     [Fact]
@@ -60,12 +61,12 @@ public sealed class RecallTests
     {
         var random = new Random(7);
         var (rows, queries) = (Draw(random, 400, 8), Draw(random, 30, 8));
-        var truth = GroundTruth.Compute(rows, queries, Metric.L2, 9);
+        var truth = GroundTruth.Compute(rows, queries, Metric.Euclidean, 9);
 
         // One of the queries that are not looked at.
         (truth[(29 * 9) + 0], truth[(29 * 9) + 1]) = (truth[(29 * 9) + 1], truth[(29 * 9) + 0]);
 
-        Assert.Equal(truth.Chunk(9).SelectMany(row => row.Take(5)), GroundTruth.Find(new VectorData(rows, queries, truth), Metric.L2, 5));
+        Assert.Equal(truth.Chunk(9).SelectMany(row => row.Take(5)), GroundTruth.Find(new VectorData(rows, queries, truth), Metric.Euclidean, 5));
     }
 
     [Fact]
@@ -83,7 +84,7 @@ public sealed class RecallTests
     {
         var rows = Rows([0], [1], [1], [2]);
         var data = new VectorData(rows, Rows([0]), []);
-        var recall = new Recall(data, Metric.L2, 2, [0, 1]);
+        var recall = new Recall(data, Metric.Euclidean, 2, [0, 1]);
 
         Assert.Equal(1, recall.Of(Answer(2, 0), 1));
         Assert.Equal(0.5, recall.Of(Answer(0, 0), 1));

@@ -1,4 +1,5 @@
 using QuantumFlux.VectorBenchmarks;
+using QuantumFlux.Vectors;
 
 namespace QuantumFlux.Tests.VectorBenchmarks;
 
@@ -15,7 +16,7 @@ public sealed class VectorDataTests : IDisposable
         File.WriteAllBytes(Path.Combine(_folder, "sift_query.fvecs"), [2, 0, 0, 0, 0, 0, 128, 63, 0, 0, 0, 64]);
         File.WriteAllBytes(Path.Combine(_folder, "sift_groundtruth.ivecs"), [2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
 
-        var data = VectorData.Read(_folder, Metric.L2);
+        var data = VectorData.Read(_folder, Metric.Euclidean);
 
         Assert.Equal([1f, 2f, 3f, 4f], data.Base.Values.ToArray());
         Assert.Equal([1f, 2f], data.Query.Values.ToArray());
@@ -54,7 +55,7 @@ public sealed class VectorDataTests : IDisposable
         File.WriteAllBytes(Path.Combine(_folder, "x_base.fvecs"), []);
         Refused("more than one");
 
-        void Refused(string reason) => Assert.Contains(reason, Assert.Throws<InvalidDataException>(() => VectorData.Read(_folder, Metric.L2)).Message, StringComparison.Ordinal);
+        void Refused(string reason) => Assert.Contains(reason, Assert.Throws<InvalidDataException>(() => VectorData.Read(_folder, Metric.Euclidean)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -65,7 +66,7 @@ public sealed class VectorDataTests : IDisposable
         new VectorGenerator(500, 12, 30, Seed: 4).Write(folders[1]);
         new VectorGenerator(500, 12, 30, Seed: 5).Write(folders[2]);
 
-        var data = folders.Select(folder => VectorData.Read(folder, Metric.L2)).ToArray();
+        var data = folders.Select(folder => VectorData.Read(folder, Metric.Euclidean)).ToArray();
 
         Assert.All(data, made => Assert.Equal((500, 12, 30), (made.Base.Count, made.Base.Dimensions, made.Query.Count)));
         Assert.Equal(data[0].Base.Values.ToArray(), data[1].Base.Values.ToArray());

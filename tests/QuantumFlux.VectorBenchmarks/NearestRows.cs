@@ -4,7 +4,7 @@ namespace QuantumFlux.VectorBenchmarks;
 /// <param name="distances">Their distances.</param>
 /// <param name="ids">Their rows.</param>
 /// <param name="count">How many there are already.</param>
-public ref struct Nearest(Span<float> distances, Span<int> ids, int count = 0)
+public ref struct NearestRows(Span<float> distances, Span<int> ids, int count = 0)
 {
     private readonly Span<float> _distances = distances;
     private readonly Span<int> _ids = ids;
