@@ -15,9 +15,10 @@ public readonly record struct VectorHit(SegmentRow Vector, double Score, double 
 /// <param name="QuantumTime">How much of the time went into contexts and tunneling.</param>
 /// <param name="IsPartial">Whether time was up before the search was over.</param>
 /// <param name="ValidUntil">Until when the same search in the same vectors finds the same; null for ever.</param>
-public sealed record VectorHits(IReadOnlyList<VectorHit> Hits, TimeSpan QuantumTime, bool IsPartial, DateTimeOffset? ValidUntil)
+/// <param name="Looked">How many vectors were compared with the query, be it by their codes.</param>
+public sealed record VectorHits(IReadOnlyList<VectorHit> Hits, TimeSpan QuantumTime, bool IsPartial, DateTimeOffset? ValidUntil, long Looked)
 {
-    public static VectorHits None { get; } = new([], TimeSpan.Zero, false, null);
+    public static VectorHits None { get; } = new([], TimeSpan.Zero, false, null, 0);
 }
 
 /// <summary>Answers a query from a state: from its segments, and from what was written since.</summary>
@@ -53,6 +54,7 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
     private TimeSpan _quantumTime;
     private DateTimeOffset? _validUntil;
     private bool _isPartial;
+    private long _looked;
 
     public VectorHits Run()
     {
@@ -97,7 +99,7 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
         }
 
         var best = query.Mode == QueryMode.Exploratory ? Diversify(_found, prepared.Metric) : _found;
-        return new VectorHits(best, _quantumTime, _isPartial, _validUntil);
+        return new VectorHits(best, _quantumTime, _isPartial, _validUntil, _looked);
     }
 
     // The best first; among equals by id, so that the answer is the same each time.
@@ -208,6 +210,7 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
             }
 
             _isPartial |= search.IsPartial;
+            _looked += search.Looked;
             foreach (var (part, row) in search.Found(out _))
             {
                 Add(prepared, new SegmentRow(parts[part].Segment, row, null), parts[part].Weights is not null, weight);
@@ -257,6 +260,7 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
                 break;
             }
 
+            _looked++;
             var key = prepared.Key(state.Tail[row].Change.Vector!.Values);
             nearest.Add(tail.Weights is { } weights ? (float)(-weights[row] * prepared.Metric.Score(key)) : (float)key, row);
         }

@@ -42,7 +42,8 @@ public sealed partial class HostProcess : IAsyncDisposable
     /// <param name="assembly">Its program. The build puts it beside this one.</param>
     public static async Task<HostProcess> StartAsync(string assembly)
     {
-        var limits = new[] { "Minute", "Hour", "Day", "Month" }.SelectMany(window => new[] { $"--QuantumFlux:RateLimits:Enterprise:{window}", "1000000000" });
+        string[] windows = ["Enterprise:Minute", "Enterprise:Hour", "Enterprise:Day", "Enterprise:Month", "QStore:Second", "QStore:Minute"];
+        var limits = windows.SelectMany(window => new[] { $"--QuantumFlux:RateLimits:{window}", "1000000000" });
         var start = new ProcessStartInfo("dotnet", [assembly, "--ephemeral", "--urls", "http://127.0.0.1:0", .. limits]) { RedirectStandardOutput = true };
         var process = Process.Start(start)!;
         using var limit = new CancellationTokenSource(_startMax);

@@ -12,6 +12,14 @@ using QuantumFlux.Vectors;
 //   run FOLDER [--metric l2|cosine|dot] [--k 10] [--peers] [--python python3] [--peers-from FILE]
 //       measures our contenders; --peers then the libraries too, with a Python 3 that has NumPy, faiss and hnswlib; --peers-from takes what
 //       `peers.py FOLDER > FILE` has measured before. Ratios are worth something when both ran on one machine at about the same time.
+//   tunnel FOLDER [--metric l2|cosine|dot] [--k 10]
+//       what tunneling finds, beside a plain search that computes as many distances
+//   filter FOLDER [--metric l2|cosine|dot] [--k 10]
+//       what filters leave to find that keep 0.01 %, 1 %, 10 % and 50 %, and what they cost
+//   scale FOLDER [--metric l2|cosine|dot] [--k 10]
+//       what a query costs among the first 1,000 vectors, the first 10,000 …
+//   http FOLDER [--metric l2|cosine|dot] [--k 10]
+//       a host of our own: inserts, then queries beside what they are made of
 //
 // No file is replaced. What takes part is listed in Contender.All.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
@@ -30,8 +38,24 @@ try
         case "run":
             Run(arguments);
             break;
+        case "tunnel":
+            var (set, k) = Read(arguments, 10);
+            TunnelReport.Print(set, arguments.Metric, k, RecallOf(set, arguments.Metric, k), Console.Out);
+            break;
+        case "filter":
+            (set, k) = Read(arguments, 10);
+            FilterReport.Print(set, arguments.Metric, k, Console.Out);
+            break;
+        case "scale":
+            (set, k) = Read(arguments, 10);
+            ScaleReport.Print(set, arguments.Metric, k, Console.Out);
+            break;
+        case "http":
+            (set, k) = Read(arguments, 10);
+            await HttpReport.PrintAsync(set, arguments.Metric, k, RecallOf(set, arguments.Metric, k), Console.Out);
+            break;
         default:
-            throw new ArgumentException("Say generate, truth or run, and a folder. Program.cs says the rest.");
+            throw new ArgumentException("Say generate, truth, run, tunnel, filter, scale or http, and a folder. Program.cs says the rest.");
     }
 
     return 0;
@@ -47,6 +71,8 @@ static (VectorData Data, int K) Read(Arguments arguments, int otherwise)
     var data = VectorData.Read(arguments.Folder, arguments.Metric);
     return (data, Math.Min(arguments.Number("k", otherwise, 1), data.Base.Count));
 }
+
+static Recall RecallOf(VectorData data, Metric metric, int k) => new(data, metric, k, GroundTruth.Find(data, metric, k));
 
 static void WriteTruth(Arguments arguments)
 {
@@ -64,7 +90,7 @@ static void Run(Arguments arguments)
     var (data, k) = Read(arguments, 10);
     Console.WriteLine($"{data.Base.Count} vectors of {data.Base.Dimensions} dimensions, {data.Query.Count} queries, {arguments.Metric}, k = {k}; .NET {Environment.Version}, {Environment.ProcessorCount} cores");
 
-    var recall = new Recall(data, arguments.Metric, k, GroundTruth.Find(data, arguments.Metric, k));
+    var recall = RecallOf(data, arguments.Metric, k);
     var harness = new Harness(data, arguments.Metric, k, recall);
     var ours = new List<Measurement>();
     Console.WriteLine(Measurement.Heading);

@@ -31,17 +31,20 @@ public sealed class Recall
     }
 
     /// <summary>The recall over the first queries.</summary>
-    public double Of(Search search, int queries)
+    public double Of(Search search, int queries) => ByQuery(search, queries).Sum() / ((double)_k * queries);
+
+    /// <summary>How many of the nearest are found of each of the first queries.</summary>
+    public int[] ByQuery(Search search, int queries)
     {
-        var found = 0;
+        var found = new int[queries];
         var ids = new int[_k];
         for (var query = 0; query < queries; query++)
         {
             var count = search(_data.Query[query], ids);
-            found += ids.Take(count).Distinct().Count(id => DistanceOf(query, id) <= _bounds[query]);
+            found[query] = ids.Take(count).Distinct().Count(id => DistanceOf(query, id) <= _bounds[query]);
         }
 
-        return found / ((double)_k * queries);
+        return found;
     }
 
     private double DistanceOf(int query, int id) => Distance.ExactBetween(_metric, _data.Query[query], _data.Base[id]);

@@ -71,10 +71,12 @@ public sealed class SegmentIndex : IDisposable
     }
 
     /// <summary>A query as the service answers it.</summary>
-    public Search Query(QueryMode mode, bool isTunneling = false, Filter? filter = null) => (query, ids) =>
+    public Search Query(QueryMode mode, bool isTunneling = false, Action<long>? onLooked = null) => (query, ids) =>
     {
-        var asked = new VectorQuery(query.ToArray(), null, mode, isTunneling, ids.Length, TimeSpan.MaxValue, filter, false, false, true);
-        var found = new VectorSearch(State, asked, _now, TimeProvider.System, () => false).Run().Hits;
+        var asked = new VectorQuery(query.ToArray(), null, mode, isTunneling, ids.Length, TimeSpan.MaxValue, null, false, false, true);
+        var answer = new VectorSearch(State, asked, _now, TimeProvider.System, () => false).Run();
+        onLooked?.Invoke(answer.Looked);
+        var found = answer.Hits;
         for (var place = 0; place < found.Count; place++)
         {
             ids[place] = int.Parse(found[place].Vector.IdBytes, CultureInfo.InvariantCulture);
