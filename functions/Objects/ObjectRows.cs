@@ -11,7 +11,7 @@ namespace QuantumFlux.Objects;
 /// larger content, <c>e:ID</c> pairs, <c>ej:VERSION</c> writes under way, <c>d:ID</c> dissolved pairs, <c>n:KEYID</c> how many pairs an API key
 /// has, <c>b:ID:NUMBER</c> what a backup holds, <c>u:ID</c> upload sessions, <c>i:HASH</c> and <c>it:HOUR:HASH</c> claims of Idempotency-Keys,
 /// <c>j:…</c> copies to repair, <c>a:ID</c> anchors, <c>ad:TIME</c> when they fall due, <c>al:OBJECT:ANCHOR</c> the versions that they lock,
-/// <c>t:KIND:MOMENT:ID</c> what else falls due.
+/// <c>t:KIND:MOMENT:ID</c> what else falls due, <c>x:…</c> the log of vectors and its manifest (<see cref="Vectors.TenantVectors"/>).
 /// </summary>
 /// <remarks>
 /// Pairs and writes under way lie side by side, so that one range query reads both.
