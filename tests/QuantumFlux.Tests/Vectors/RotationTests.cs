@@ -60,7 +60,7 @@ public sealed class RotationTests
     [InlineData(4096, 4096)]
     public void ARotatedVectorHasWholeSixteens(int dimension, int length) => Assert.Equal(length, Rotation.Of(dimension).Length);
 
-    
+
     private static float[] Rotate(Rotation rotation, float[] vector)
     {
         var rotated = new float[rotation.Length];
