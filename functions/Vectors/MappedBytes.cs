@@ -1,5 +1,6 @@
 using System.IO.MemoryMappedFiles;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace QuantumFlux.Vectors;
 
@@ -8,18 +9,22 @@ namespace QuantumFlux.Vectors;
 /// process, or plain memory where no file can be made.
 /// </summary>
 /// <remarks>Whoever reads it holds it meanwhile (<see cref="TryHold"/>), so that disposing it never takes memory away from under a search.</remarks>
-public sealed unsafe class MappedBytes : IDisposable
+public sealed class MappedBytes : IDisposable
 {
     private readonly MemoryMappedFile _file;
+    private readonly SafeFileHandle? _handle;
     private readonly MemoryMappedViewAccessor _view;
-    private readonly byte* _start;
+    private readonly unsafe byte* _start;
 
     /// <summary>Makes a piece of zeros.</summary>
     /// <param name="length">Its length in bytes, at least 1.</param>
-    public MappedBytes(long length)
+    /// <param name="isSparse">
+    /// Whether room is only taken for what <see cref="WriteAsync"/> writes. Else there is room for all of it, and it can be written in place.
+    /// </param>
+    public unsafe MappedBytes(long length, bool isSparse = false)
     {
         Length = length;
-        _file = OpenFile(length) ?? MemoryMappedFile.CreateNew(null, length);
+        (_file, _handle) = OpenFile(length, isSparse) is var (file, handle) ? (file, handle) : (MemoryMappedFile.CreateNew(null, length), null);
         _view = _file.CreateViewAccessor(0, length);
         _view.SafeMemoryMappedViewHandle.AcquirePointer(ref _start);
         _start += _view.PointerOffset;
@@ -28,7 +33,7 @@ public sealed unsafe class MappedBytes : IDisposable
     public long Length { get; }
 
     /// <summary>Some of the bytes. Only valid while the memory is held.</summary>
-    public Span<byte> Span(long offset, int length)
+    public unsafe Span<byte> Span(long offset, int length)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         ArgumentOutOfRangeException.ThrowIfNegative(length);
@@ -37,8 +42,22 @@ public sealed unsafe class MappedBytes : IDisposable
     }
 
     /// <summary>Some of the bytes as numbers of a type. Only valid while the memory is held.</summary>
-    public ReadOnlySpan<T> Span<T>(long offset, int count)
+    public unsafe ReadOnlySpan<T> Span<T>(long offset, int count)
         where T : unmanaged => MemoryMarshal.Cast<byte, T>(Span(offset, checked(count * sizeof(T))));
+
+    /// <summary>Writes some of the bytes. When there is no room for them, that is an exception here, where in place it would end the process.</summary>
+    /// <exception cref="IOException">There is no room left for temporary files.</exception>
+    public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        if (_handle is not null)
+        {
+            await RandomAccess.WriteAsync(_handle, bytes, offset, cancellationToken);
+        }
+        else
+        {
+            bytes.Span.CopyTo(Span(offset, bytes.Length));
+        }
+    }
 
     /// <summary>Keeps the memory until <see cref="Release"/>, also when it is disposed meanwhile; false when it is gone already.</summary>
     public bool TryHold()
@@ -65,7 +84,7 @@ public sealed unsafe class MappedBytes : IDisposable
         _file.Dispose();
     }
 
-    private static MemoryMappedFile? OpenFile(long length)
+    private static (MemoryMappedFile, SafeFileHandle)? OpenFile(long length, bool isSparse)
     {
         var path = Path.Combine(Path.GetTempPath(), $"quantumflux-{Guid.NewGuid():N}.tmp");
         FileStream? file = null;
@@ -76,7 +95,7 @@ public sealed unsafe class MappedBytes : IDisposable
                 Mode = FileMode.CreateNew,
                 Access = FileAccess.ReadWrite,
                 Options = FileOptions.DeleteOnClose,
-                PreallocationSize = length,
+                PreallocationSize = isSparse ? 0 : length,
                 BufferSize = 0,
             });
             file.SetLength(length);
@@ -86,7 +105,8 @@ public sealed unsafe class MappedBytes : IDisposable
                 File.Delete(path);
             }
 
-            return MemoryMappedFile.CreateFromFile(file, null, length, MemoryMappedFileAccess.ReadWrite, HandleInheritability.None, leaveOpen: false);
+            var handle = file.SafeFileHandle;
+            return (MemoryMappedFile.CreateFromFile(file, null, length, MemoryMappedFileAccess.ReadWrite, HandleInheritability.None, leaveOpen: false), handle);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text;
 
@@ -11,15 +12,18 @@ namespace QuantumFlux.Vectors;
 public sealed class Segment : IDisposable
 {
     private readonly MappedBytes _bytes;
+    private readonly SegmentDownload? _download;
 
     /// <summary>Takes over the bytes of a segment.</summary>
     /// <param name="id">Its id.</param>
-    /// <param name="bytes">All of it.</param>
+    /// <param name="bytes">Its bytes: the head at least.</param>
+    /// <param name="download">What brings the rest into reach; null when all of it is there.</param>
     /// <exception cref="InvalidDataException">It is no segment.</exception>
-    public Segment(string id, MappedBytes bytes)
+    public Segment(string id, MappedBytes bytes, SegmentDownload? download = null)
     {
         Id = id;
         _bytes = bytes;
+        _download = download;
         Header = SegmentHeader.Parse(bytes.Span(0, (int)Math.Min(bytes.Length, SegmentFormat.HeaderBytes)));
         Rotation = Rotation.Of(Header.Dimension);
         if (Header.TotalBytes > bytes.Length)
@@ -39,6 +43,12 @@ public sealed class Segment : IDisposable
 
     /// <summary>The length of the whole in bytes.</summary>
     public long Bytes => _bytes.Length;
+
+    /// <summary>Whether all of it is in reach.</summary>
+    public bool IsWhole => _download?.IsWhole ?? true;
+
+    /// <summary>Whether what is missing cannot be had any more.</summary>
+    public bool IsLost => _download?.IsLost ?? false;
 
     public ReadOnlySpan<ClusterEntry> Clusters => Part<ClusterEntry>(SegmentPart.Clusters);
 
@@ -71,13 +81,14 @@ public sealed class Segment : IDisposable
         cluster.Rows * Marshal.SizeOf<RowEntry>()));
 
     /// <summary>A row's coordinates as they were sent.</summary>
-    public ReadOnlySpan<float> Vector(int row) => Slice<float>(SegmentPart.Vectors, (long)row * Header.Dimension, Header.Dimension);
+    public ReadOnlySpan<float> Vector(int row) =>
+        MemoryMarshal.Cast<byte, float>(Slice<byte>(SegmentPart.Rows, RowRange(row).Offset, Header.Dimension * sizeof(float)));
 
     /// <summary>A row's id in UTF-8.</summary>
     public ReadOnlySpan<byte> IdBytes(int row)
     {
-        var starts = Slice<int>(SegmentPart.IdStarts, row, 2);
-        return Slice<byte>(SegmentPart.Ids, starts[0], starts[1] - starts[0]);
+        var bytes = IdAndFacts(row, out var idBytes);
+        return bytes[..idBytes];
     }
 
     public string IdOf(int row) => Encoding.UTF8.GetString(IdBytes(row));
@@ -85,8 +96,8 @@ public sealed class Segment : IDisposable
     /// <summary>What is known of a row's vector, in the bytes of <see cref="VectorFacts.Write"/>.</summary>
     public ReadOnlySpan<byte> FactBytes(int row)
     {
-        var starts = Slice<long>(SegmentPart.FactStarts, row, 2);
-        return Slice<byte>(SegmentPart.Facts, starts[0], (int)(starts[1] - starts[0]));
+        var bytes = IdAndFacts(row, out var idBytes);
+        return bytes[idBytes..];
     }
 
     public VectorFacts Facts(int row) => VectorFacts.Read(FactBytes(row));
@@ -106,10 +117,8 @@ public sealed class Segment : IDisposable
     /// <summary>The same with the id's hash.</summary>
     public int Find(ReadOnlySpan<byte> id, ulong hash)
     {
-        var hashes = Part<ulong>(SegmentPart.IdHashes);
-        for (var index = FirstAtLeast(hashes, hash); index < hashes.Length && hashes[index] == hash; index++)
+        foreach (var row in RowsOf(hash))
         {
-            var row = Slice<int>(SegmentPart.IdRows, index, 1)[0];
             if (IdBytes(row).SequenceEqual(id))
             {
                 return row;
@@ -124,6 +133,41 @@ public sealed class Segment : IDisposable
 
     /// <summary>A copy of some of its bytes.</summary>
     public byte[] Copy(long offset, int count) => _bytes.Span(offset, count).ToArray();
+
+    /// <summary>Brings all of it into reach.</summary>
+    public Task NeedAllAsync(int requestsAtOnce) => _download?.NeedAllAsync(requestsAtOnce) ?? Task.CompletedTask;
+
+    /// <summary>Brings into reach what tells whether ids are here, and the rows of those that are.</summary>
+    /// <param name="ids">The ids in UTF-8.</param>
+    public async Task NeedIdsAsync(IReadOnlyCollection<byte[]> ids)
+    {
+        if (!IsWhole && ids.Count > 0)
+        {
+            await NeedAsync([Whole(SegmentPart.IdHashes), Whole(SegmentPart.IdRows)]);
+            await NeedRowsAsync([.. ids.SelectMany(id => RowsOf(SegmentFormat.HashId(id)).ToArray())]);
+        }
+    }
+
+    /// <summary>Brings into reach in which order the rows were written.</summary>
+    public Task NeedOrderAsync() => NeedAsync([Whole(SegmentPart.Order)]);
+
+    /// <summary>Brings into reach the codes of some clusters' vectors, and where their rows lie.</summary>
+    public Task NeedCodesAsync(IEnumerable<int> clusters) => NeedAsync(clusters.SelectMany(cluster =>
+    {
+        var entry = Clusters[cluster];
+        return new[]
+        {
+            Range(SegmentPart.Chunks, entry.Offset, (long)entry.Blocks * SegmentFormat.BlockBytes(Header.Length)),
+            Range(SegmentPart.RowStarts, (long)entry.FirstRow * sizeof(int), (entry.Rows + 1L) * sizeof(int)),
+        };
+    }));
+
+    /// <summary>Brings some rows into reach.</summary>
+    public async Task NeedRowsAsync(IReadOnlyCollection<int> rows)
+    {
+        await NeedAsync(rows.Select(row => Range(SegmentPart.RowStarts, (long)row * sizeof(int), 2 * sizeof(int))));
+        await NeedAsync(rows.Select(RowRange).Select(range => Range(SegmentPart.Rows, range.Offset, range.Length)));
+    }
 
     public bool TryHold() => _bytes.TryHold();
 
@@ -158,10 +202,56 @@ public sealed class Segment : IDisposable
         return low;
     }
 
+    // The rows whose ids have a hash: more than one only by accident.
+    private ReadOnlySpan<int> RowsOf(ulong hash)
+    {
+        var hashes = Part<ulong>(SegmentPart.IdHashes);
+        var first = FirstAtLeast(hashes, hash);
+        var last = first;
+        while (last < hashes.Length && hashes[last] == hash)
+        {
+            last++;
+        }
+
+        return Slice<int>(SegmentPart.IdRows, first, last - first);
+    }
+
+    private (long Offset, int Length) RowRange(int row)
+    {
+        var starts = Slice<int>(SegmentPart.RowStarts, row, 2);
+        return ((long)starts[0] * SegmentFormat.RowAlignment, checked((starts[1] - starts[0]) * SegmentFormat.RowAlignment));
+    }
+
+    private ReadOnlySpan<byte> IdAndFacts(int row, out int idBytes)
+    {
+        var (offset, length) = RowRange(row);
+        var coordinates = Header.Dimension * sizeof(float);
+        var bytes = Slice<byte>(SegmentPart.Rows, offset + coordinates, length - coordinates);
+        idBytes = BinaryPrimitives.ReadUInt16LittleEndian(bytes);
+        return bytes[SegmentFormat.RowHeaderBytes..^BinaryPrimitives.ReadUInt16LittleEndian(bytes[sizeof(ushort)..])];
+    }
+
+    private (long Offset, long Length) Whole(SegmentPart part) => Header.Parts[(int)part];
+
+    private (long Offset, long Length) Range(SegmentPart part, long offset, long length) => (Header.Parts[(int)part].Offset + offset, length);
+
+    // Where nothing is missing, nobody asks for the ranges.
+    private Task NeedAsync(IEnumerable<(long Offset, long Length)> ranges) => _download?.NeedAsync(ranges) ?? Task.CompletedTask;
+
+    // What is not in reach reads as zeros: nobody is to take them for data.
+    private void Require(long offset, long length)
+    {
+        if (_download is { IsWhole: false } && !_download.Has(offset, length))
+        {
+            throw new InvalidOperationException($"Bytes {offset} to {offset + length} of the segment {Id} were not asked for.");
+        }
+    }
+
     private ReadOnlySpan<T> Part<T>(SegmentPart part)
         where T : unmanaged
     {
         var (offset, bytes) = Header.Parts[(int)part];
+        Require(offset, bytes);
         return MemoryMarshal.Cast<byte, T>(_bytes.Span(offset, checked((int)bytes)));
     }
 
@@ -169,6 +259,7 @@ public sealed class Segment : IDisposable
         where T : unmanaged
     {
         var size = System.Runtime.CompilerServices.Unsafe.SizeOf<T>();
+        Require(Header.Parts[(int)part].Offset + (first * size), (long)count * size);
         return _bytes.Span<T>(Header.Parts[(int)part].Offset + (first * size), count);
     }
 }

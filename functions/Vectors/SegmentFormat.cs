@@ -11,6 +11,9 @@ public enum SegmentPart
     /// <summary>Of each cluster a <see cref="ClusterEntry"/>.</summary>
     Clusters,
 
+    /// <summary>Of other segments the rows that were replaced or deleted before this one was built; see <see cref="GoneRows"/>.</summary>
+    Gone,
+
     /// <summary>
     /// Of each block of 32 vectors the middle, coded against its cluster's centre as a vector is, in blocks of 32 in their turn: the blocks of the first cluster,
     /// then those of the second, without a gap.
@@ -23,11 +26,8 @@ public enum SegmentPart
     /// </summary>
     Chunks,
 
-    /// <summary>Where each row's id begins in <see cref="Ids"/>, and where the last one ends: 32 bits each.</summary>
-    IdStarts,
-
-    /// <summary>The ids in UTF-8.</summary>
-    Ids,
+    /// <summary>Where each row begins in <see cref="Rows"/>, and where the last one ends, in steps of 4 bytes: 32 bits each.</summary>
+    RowStarts,
 
     /// <summary>The hashes of all ids in rising order, 64 bits each.</summary>
     IdHashes,
@@ -38,23 +38,17 @@ public enum SegmentPart
     /// <summary>The rows in the order in which they were written: 32 bits each.</summary>
     Order,
 
-    /// <summary>Where each row's facts begin in <see cref="Facts"/>, and where the last ones end: 64 bits each.</summary>
-    FactStarts,
-
-    /// <summary>What <see cref="VectorFacts.Write"/> writes.</summary>
-    Facts,
-
     /// <summary>The contexts; see <see cref="ContextIndex"/>.</summary>
     Contexts,
 
     /// <summary>The values of metadata; see <c>FieldIndex</c>.</summary>
     Fields,
 
-    /// <summary>Of other segments the rows that were replaced or deleted before this one was built; see <see cref="GoneRows"/>.</summary>
-    Gone,
-
-    /// <summary>Each row's coordinates as they were sent, in single precision.</summary>
-    Vectors,
+    /// <summary>
+    /// The rows: of each the coordinates as they were sent, in single precision; the length of its id, 16 bits; how many zeros end it, 16 bits; the id in UTF-8;
+    /// what <see cref="VectorFacts.Write"/> writes; and the zeros, up to a multiple of <see cref="SegmentFormat.RowAlignment"/>.
+    /// </summary>
+    Rows,
 }
 
 /// <summary>One cluster of a segment.</summary>
@@ -92,10 +86,16 @@ public static class SegmentFormat
     public const uint Magic = 0x31564651;
 
     /// <summary>How many parts there are.</summary>
-    public const int Parts = (int)SegmentPart.Vectors + 1;
+    public const int Parts = (int)SegmentPart.Rows + 1;
 
     /// <summary>Parts begin at multiples of this.</summary>
     public const int Alignment = 64;
+
+    /// <summary>Rows begin at multiples of this within their part.</summary>
+    public const int RowAlignment = sizeof(float);
+
+    /// <summary>The bytes between a row's coordinates and its id.</summary>
+    public const int RowHeaderBytes = 2 * sizeof(ushort);
 
     /// <summary>The bytes of a block in a chunk: its codes, then 32 numbers A and 32 numbers B in single precision.</summary>
     /// <remarks>A vector's key is about the cluster's part + A + B × the inner product of query and code.</remarks>
@@ -139,6 +139,9 @@ public sealed record SegmentHeader(
 {
     /// <summary>The coordinates of a rotated vector.</summary>
     public int Length { get; } = Rotation.Of(Dimension).Length;
+
+    /// <summary>The bytes of the head: the header, the clusters, and what is gone of other segments.</summary>
+    public long HeadBytes => Parts[(int)SegmentPart.Gone].Offset + Parts[(int)SegmentPart.Gone].Bytes;
 
     /// <summary>The length of the whole segment in bytes.</summary>
     public long TotalBytes => Parts[^1].Offset + Parts[^1].Bytes;

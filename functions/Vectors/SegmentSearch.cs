@@ -51,6 +51,7 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
     private readonly float _products = query.Metric == Metric.Dot ? 1 : 2;
     private ClusterKey[] _clusters = [];
     private bool[] _visited = [];
+    private ClusterKey[] _chosen = [];
 
     /// <summary>How many vectors were looked at: each costs the computation of a distance.</summary>
     public long Looked { get; private set; }
@@ -100,21 +101,40 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
     /// <param name="candidates">How many vectors it looks at more closely.</param>
     public void FindApproximately(SearchReach reach, int candidates)
     {
-        var near = new Nearest<Candidate>(candidates);
-        var clusters = NearestClusters(reach.ClustersMax);
-        for (var index = 0; index < clusters.Length && !IsOver(); index++)
-        {
-            // The keys are squares of distances. Of inner products nobody can say how many times as far one is.
-            var isFar = query.Metric != Metric.Dot && clusters[index].Key > clusters[0].Key * reach.Stretch * reach.Stretch;
-            if (isFar && index >= reach.ClustersMin)
-            {
-                break;
-            }
+        Choose(reach);
+        Compare(Closest(ScanChosen(candidates)));
+    }
 
-            Scan(clusters[index], near);
+    /// <summary>The first step of <see cref="FindApproximately"/>: chooses clusters, by their centres alone.</summary>
+    /// <returns>Which clusters of which parts.</returns>
+    public IEnumerable<(int Part, int Cluster)> Choose(SearchReach reach)
+    {
+        var clusters = NearestClusters(reach.ClustersMax);
+        var count = 0;
+        while (count < clusters.Length && (count < reach.ClustersMin || !IsFar(clusters[count])))
+        {
+            count++;
         }
 
-        Compare(near);
+        _chosen = clusters[..count];
+        return _chosen.Select(cluster => (cluster.Part, cluster.Cluster));
+
+        // The keys are squares of distances. Of inner products nobody can say how many times as far one is.
+        bool IsFar(in ClusterKey cluster) => query.Metric != Metric.Dot && cluster.Key > clusters[0].Key * reach.Stretch * reach.Stretch;
+    }
+
+    /// <summary>The second step where bytes are not in reach: finds the closest of the chosen clusters' vectors by their codes alone.</summary>
+    /// <returns>Which rows they are.</returns>
+    public IReadOnlyList<FoundRow> ClosestByCodes(int candidates) =>
+        [.. ScanChosen(candidates).Items.Select(near => new FoundRow(near.Part, parts[near.Part].Segment.Clusters[near.Cluster].FirstRow + near.Index))];
+
+    /// <summary>The last step: compares rows with the query by their coordinates.</summary>
+    public void Compare(IEnumerable<FoundRow> rows)
+    {
+        foreach (var row in rows)
+        {
+            AddExactly(row);
+        }
     }
 
     /// <summary>
@@ -160,7 +180,18 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
             Scan(block.Cluster, block.Block * BitCodes.BlockVectors, near);
         }
 
-        Compare(near);
+        Compare(Closest(near));
+    }
+
+    private Nearest<Candidate> ScanChosen(int candidates)
+    {
+        var near = new Nearest<Candidate>(candidates);
+        for (var index = 0; index < _chosen.Length && !IsOver(); index++)
+        {
+            Scan(_chosen[index], near);
+        }
+
+        return near;
     }
 
     private bool IsOver() => IsPartial = IsPartial || isOver();
@@ -327,8 +358,8 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
         return left < BitCodes.BlockVectors ? wanted & ((1u << left) - 1) : wanted;
     }
 
-    // Those that the codes found, by their bytes; and the best of those, by their coordinates.
-    private void Compare(Nearest<Candidate> near)
+    // The best of those that the codes found, by their bytes.
+    private FoundRow[] Closest(Nearest<Candidate> near)
     {
         var length = query.Rotated.Length;
         var closest = new Nearest<FoundRow>(Math.Min(near.Count, count + (count / 4) + ExactMargin));
@@ -342,10 +373,7 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
             closest.Add(Rank(part, entry.FirstRow + candidate.Index, key), new FoundRow(candidate.Part, entry.FirstRow + candidate.Index));
         }
 
-        foreach (var row in closest.Items)
-        {
-            AddExactly(row);
-        }
+        return closest.Items.ToArray();
     }
 
     private void AddExactly(FoundRow row)

@@ -8,30 +8,30 @@ public sealed class SegmentStore(StorageAccounts storage)
 {
     private const string Container = "vectors";
 
-    // A segment comes in pieces, so many at once.
     private const int PieceBytes = IBlobs.BlockBytesMax;
-    private const int PiecesAtOnce = 8;
     private const int BlocksAtOnce = 4;
 
     private const int BufferBytes = 128 * 1024;
 
     private readonly IBlobs _blobs = storage.Main.Blobs;
 
-    /// <summary>Brings a segment into reach. A storage request for each 8 MiB, eight at once.</summary>
+    /// <summary>Opens a segment: brings its head into reach, or all of it when that is one request.</summary>
     /// <returns>The segment; null when it is gone, because others replace it.</returns>
     /// <exception cref="StorageException">It is not what was stored.</exception>
-    public async Task<Segment?> LoadAsync(string tenant, SegmentInfo info, CancellationToken cancellationToken)
+    public async Task<Segment?> OpenAsync(string tenant, SegmentInfo info, CancellationToken cancellationToken)
     {
-        var bytes = new MappedBytes(info.Bytes);
+        var bytes = new MappedBytes(info.Bytes, isSparse: true);
+        var download = new SegmentDownload(bytes, (offset, length, token) => ReadAsync(tenant, info, offset, length, bytes, token));
         Segment? segment = null;
         try
         {
-            var isGone = false;
-            await AtOnce.ForEachAsync(
-                Pieces(info.Bytes),
-                PiecesAtOnce,
-                async piece => isGone |= !await ReadPieceAsync(tenant, info, (long)piece * PieceBytes, bytes, cancellationToken));
-            return isGone ? null : segment = new Segment(info.Id, bytes);
+            var head = info.Bytes <= SegmentDownload.RequestBytesMax ? info.Bytes : info.HeadBytes;
+            await download.NeedAsync([(0, head)]).WaitAsync(cancellationToken);
+            return segment = new Segment(info.Id, bytes, download);
+        }
+        catch (StorageException) when (download.IsLost)
+        {
+            return null;
         }
         catch (InvalidDataException exception)
         {
@@ -70,11 +70,10 @@ public sealed class SegmentStore(StorageAccounts storage)
     public Task DeleteAsync(string tenant, string id, CancellationToken cancellationToken) =>
         _blobs.DeleteAsync(Container, Name(tenant, id), null, cancellationToken);
 
-    private async Task<bool> ReadPieceAsync(string tenant, SegmentInfo info, long offset, MappedBytes bytes, CancellationToken cancellationToken)
+    private async Task<bool> ReadAsync(string tenant, SegmentInfo info, long offset, int length, MappedBytes bytes, CancellationToken cancellationToken)
     {
-        var length = (int)Math.Min(PieceBytes, info.Bytes - offset);
-        await using var content = await _blobs.GetAsync(Container, Name(tenant, info.Id), offset, length, null, cancellationToken);
-        if (content is null)
+        // What was disposed of meanwhile is not to be written to.
+        if (!bytes.TryHold())
         {
             return false;
         }
@@ -82,6 +81,12 @@ public sealed class SegmentStore(StorageAccounts storage)
         var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
         try
         {
+            await using var content = await _blobs.GetAsync(Container, Name(tenant, info.Id), offset, length, null, cancellationToken);
+            if (content is null)
+            {
+                return false;
+            }
+
             for (var read = 0; read < length;)
             {
                 var count = await content.Stream.ReadAsync(buffer.AsMemory(0, Math.Min(BufferBytes, length - read)), cancellationToken);
@@ -90,15 +95,20 @@ public sealed class SegmentStore(StorageAccounts storage)
                     throw new InvalidDataException("A segment is shorter than it was.");
                 }
 
-                buffer.AsSpan(0, count).CopyTo(bytes.Span(offset + read, count));
+                await bytes.WriteAsync(offset + read, buffer.AsMemory(0, count), cancellationToken);
                 read += count;
             }
 
             return true;
         }
+        catch (IOException exception)
+        {
+            throw new StorageException("There is no room for a segment on this instance.", 0, null, exception);
+        }
         finally
         {
             ArrayPool<byte>.Shared.Return(buffer);
+            bytes.Release();
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text;
 
@@ -48,26 +49,22 @@ public static class SegmentWriter
         var length = Rotation.Of(content.Dimension).Length;
         var clustering = Clustering.Of(content, cancellationToken);
         var rows = clustering.Order.Select(index => content.Rows[index]).ToArray();
-        var ids = rows.Select(row => row.IdBytes.ToArray()).ToArray();
-        var factStarts = FactStarts(rows);
+        var starts = RowStarts(rows, content.Dimension, cancellationToken);
         var contexts = ContextIndex.Write(rows.Select(row => row.Facts));
         var fields = Fields(rows);
         var header = Header(content, clustering.Clusters.Length, [
             clustering.CentreBytes.Length,
             (long)clustering.Clusters.Length * Marshal.SizeOf<ClusterEntry>(),
+            content.Gone.Length,
             (long)SegmentFormat.Blocks(clustering.Middles.Length / length) * SegmentFormat.BlockBytes(length),
             clustering.Clusters.Sum(cluster => SegmentFormat.ChunkBytes(cluster.Rows, length)),
-            (rows.Length + 1L) * sizeof(int),
-            ids.Sum(id => (long)id.Length),
+            starts.Length * (long)sizeof(int),
             rows.Length * (long)sizeof(ulong),
             rows.Length * (long)sizeof(int),
             rows.Length * (long)sizeof(int),
-            (rows.Length + 1L) * sizeof(long),
-            factStarts[^1],
             contexts.Length,
             fields.Length,
-            content.Gone.Length,
-            (long)rows.Length * content.Dimension * sizeof(float),
+            (long)starts[^1] * SegmentFormat.RowAlignment,
         ]);
 
         var output = new MappedBytes(header.TotalBytes);
@@ -77,19 +74,14 @@ public static class SegmentWriter
             writer.Append(header.ToBytes());
             writer.Write<sbyte>(SegmentPart.Centres, clustering.CentreBytes);
             writer.Write<ClusterEntry>(SegmentPart.Clusters, clustering.Clusters);
+            writer.Write<byte>(SegmentPart.Gone, content.Gone);
             WriteChunks(writer, content, clustering, rows, cancellationToken);
-            WriteIds(writer, ids);
+            writer.Write<int>(SegmentPart.RowStarts, starts);
+            WriteIds(writer, rows);
             writer.Write<int>(SegmentPart.Order, Inverse(clustering.Order));
-            WriteFacts(writer, rows, factStarts);
             writer.Write<byte>(SegmentPart.Contexts, contexts);
             writer.Write<byte>(SegmentPart.Fields, fields);
-            writer.Write<byte>(SegmentPart.Gone, content.Gone);
-            writer.Begin(SegmentPart.Vectors);
-            foreach (var row in rows)
-            {
-                writer.Append(MemoryMarshal.AsBytes(row.Values));
-            }
-
+            WriteRows(writer, rows, cancellationToken);
             writer.End();
             return output;
         }
@@ -114,39 +106,50 @@ public static class SegmentWriter
         }
     }
 
-    private static void WriteIds(PartWriter writer, byte[][] ids)
+    private static void WriteIds(PartWriter writer, SegmentRow[] rows)
     {
-        var starts = new int[ids.Length + 1];
-        for (var row = 0; row < ids.Length; row++)
-        {
-            starts[row + 1] = checked(starts[row] + ids[row].Length);
-        }
-
-        writer.Write<int>(SegmentPart.IdStarts, starts);
-        writer.Begin(SegmentPart.Ids);
-        foreach (var id in ids)
-        {
-            writer.Append(id);
-        }
-
-        var hashes = ids.Select(id => SegmentFormat.HashId(id)).ToArray();
-        var rows = Enumerable.Range(0, ids.Length).ToArray();
-        Array.Sort(hashes, rows);
+        var hashes = rows.Select(row => SegmentFormat.HashId(row.IdBytes)).ToArray();
+        var hashed = Enumerable.Range(0, rows.Length).ToArray();
+        Array.Sort(hashes, hashed);
         writer.Write<ulong>(SegmentPart.IdHashes, hashes);
-        writer.Write<int>(SegmentPart.IdRows, rows);
+        writer.Write<int>(SegmentPart.IdRows, hashed);
     }
 
-    private static void WriteFacts(PartWriter writer, SegmentRow[] rows, long[] starts)
+    private static void WriteRows(PartWriter writer, SegmentRow[] rows, CancellationToken cancellationToken)
     {
-        writer.Write<long>(SegmentPart.FactStarts, starts);
-        writer.Begin(SegmentPart.Facts);
-        var facts = new ArrayBufferWriter<byte>();
+        writer.Begin(SegmentPart.Rows);
+        var (output, header) = (new ArrayBufferWriter<byte>(), new byte[SegmentFormat.RowHeaderBytes]);
         foreach (var row in rows)
         {
-            facts.ResetWrittenCount();
-            row.Facts.Write(facts);
-            writer.Append(facts.WrittenSpan);
+            cancellationToken.ThrowIfCancellationRequested();
+            output.ResetWrittenCount();
+            row.Facts.Write(output);
+            var id = row.IdBytes;
+            var zeros = -(id.Length + output.WrittenCount) & (SegmentFormat.RowAlignment - 1);
+            BinaryPrimitives.WriteUInt16LittleEndian(header, checked((ushort)id.Length));
+            BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan(sizeof(ushort)), (ushort)zeros);
+            writer.Append(MemoryMarshal.AsBytes(row.Values));
+            writer.Append(header);
+            writer.Append(id);
+            writer.Append(output.WrittenSpan);
+            writer.Skip(zeros);
         }
+    }
+
+    private static int[] RowStarts(SegmentRow[] rows, int dimension, CancellationToken cancellationToken)
+    {
+        var starts = new int[rows.Length + 1];
+        var output = new ArrayBufferWriter<byte>();
+        for (var row = 0; row < rows.Length; row++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            output.ResetWrittenCount();
+            rows[row].Facts.Write(output);
+            var bytes = (dimension * sizeof(float)) + SegmentFormat.RowHeaderBytes + rows[row].IdBytes.Length + output.WrittenCount;
+            starts[row + 1] = checked(starts[row] + ((bytes + SegmentFormat.RowAlignment - 1) / SegmentFormat.RowAlignment));
+        }
+
+        return starts;
     }
 
     private static byte[] Fields(SegmentRow[] rows)
@@ -176,20 +179,6 @@ public static class SegmentWriter
         }
 
         return new SegmentHeader(content.Metric, content.Dimension, content.Rows.Count, clusters, content.FirstSequence, content.LastSequence, parts);
-    }
-
-    private static long[] FactStarts(SegmentRow[] rows)
-    {
-        var starts = new long[rows.Length + 1];
-        var buffer = new ArrayBufferWriter<byte>();
-        for (var row = 0; row < rows.Length; row++)
-        {
-            buffer.ResetWrittenCount();
-            rows[row].Facts.Write(buffer);
-            starts[row + 1] = starts[row] + buffer.WrittenCount;
-        }
-
-        return starts;
     }
 
     // The order of writing, as rows: what was written as the n-th lies in the row that this says.
@@ -481,9 +470,11 @@ public static class SegmentWriter
             _position += bytes.Length;
         }
 
+        // What is not written is zero from the beginning.
+        public void Skip(int bytes) => _position += bytes;
+
         public void End() => MoveTo(header.TotalBytes);
 
-        // What lies between two parts is zero from the beginning.
         private void MoveTo(long offset) => _position = offset - _position is >= 0 and < SegmentFormat.Alignment
             ? offset
             : throw new InvalidOperationException("A part of a segment has another length than was planned.");

@@ -14,7 +14,8 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
 
     // A manifest can move on while its segments are read. Nobody is that unlucky again and again.
     private const int LoadsMax = 16;
-    private const int SegmentsAtOnce = 2;
+    private const int SegmentsAtOnce = 16;
+    private const int RequestsAtOnce = 4;
     private const int AttemptsMax = 64;
 
     private readonly Log _log = Log(tables, tenant);
@@ -57,6 +58,34 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
     /// <param name="cancellationToken">Ends the call early.</param>
     public async Task<HeldState> HoldAsync(bool isStrong, CancellationToken cancellationToken)
     {
+        var held = await HoldUnsettledAsync(isStrong, cancellationToken);
+        if (held.State.IsSettled)
+        {
+            return held;
+        }
+
+        try
+        {
+            await held.State.NeedTailIdsAsync().WaitAsync(cancellationToken);
+        }
+        catch
+        {
+            held.Dispose();
+            throw;
+        }
+
+        var settled = held.State.Settle();
+        lock (_lock)
+        {
+            _state = ReferenceEquals(_state, held.State) ? settled : _state;
+        }
+
+        return new HeldState(settled);
+    }
+
+    /// <summary>The same state, perhaps not settled, and sooner then when this instance has just begun to bring segments into reach.</summary>
+    public async Task<HeldState> HoldUnsettledAsync(bool isStrong, CancellationToken cancellationToken)
+    {
         while (true)
         {
             if (isStrong || Volatile.Read(ref _state) is null)
@@ -70,16 +99,13 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
                 continue;
             }
 
-            if (state.TryHold())
+            if (!state.IsLost && state.TryHold())
             {
                 return new HeldState(state);
             }
 
-            lock (_lock)
-            {
-                // Its segments were put out of reach, unless newer ones have taken their place.
-                _state = _state == state ? null : _state;
-            }
+            // Its segments were put out of reach, unless newer ones have taken their place.
+            Forget(state);
         }
     }
 
@@ -89,6 +115,7 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
     /// <summary>
     /// Makes changes: all of them or none, in one append to the log. One storage request on a warm instance, shared by those who write at the same time.
     /// </summary>
+    /// <param name="ids">The ids of all vectors that are looked at or changed.</param>
     /// <param name="prepare">
     /// Makes the changes to the draft and says what to answer. Called again when others were faster. What it throws ends the write, once the state is
     /// known to be current.
@@ -97,11 +124,11 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
     /// <param name="cancellationToken">Ends the waiting, perhaps not the write.</param>
     /// <exception cref="ApiException">What <paramref name="prepare"/> threw; 503 when others were faster again and again.</exception>
     public async Task<T> CommitAsync<T>(
-        Func<VectorDraft, T> prepare, Func<T, Task<IReadOnlyList<TableAction>>> along, CancellationToken cancellationToken)
+        IReadOnlyCollection<string> ids, Func<VectorDraft, T> prepare, Func<T, Task<IReadOnlyList<TableAction>>> along, CancellationToken cancellationToken)
         where T : class
     {
         await due.AnnounceAsync(DueKind, Tenant, time.GetUtcNow(), cancellationToken);
-        var write = new PendingWrite(Interlocked.Increment(ref _now), prepare, answer => along((T)answer));
+        var write = new PendingWrite(Interlocked.Increment(ref _now), ids, prepare, answer => along((T)answer));
         var isFirst = false;
         lock (_lock)
         {
@@ -139,20 +166,32 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
             loaded.Add(built);
         }
 
-        var state = Volatile.Read(ref _state);
-        var isHeld = state?.TryHold() == true;
+        HeldState? held = null;
         try
         {
-            if (!isHeld || manifest.Version <= state!.Manifest.Version || state.Head.LastSequence < manifest.Seen)
+            if (Volatile.Read(ref _state) is null)
+            {
+                return;
+            }
+
+            held = await HoldAsync(isStrong: false, cancellationToken);
+            var state = held.Value.State;
+            if (manifest.Version <= state.Manifest.Version || state.Head.LastSequence < manifest.Seen)
             {
                 return;
             }
 
             var known = state.Segments.Select(segment => segment.Segment).Concat(loaded).ToDictionary(segment => segment.Id, StringComparer.Ordinal);
-            if (await LoadAsync(manifest.Segments, known, loaded, cancellationToken) is not { } all)
+            if (await OpenAsync(manifest.Segments, known, loaded, cancellationToken) is not { } all)
             {
                 // They are gone already. The next look at the log tells what replaces them.
                 return;
+            }
+
+            // While they are brought into reach, searches go on in those that they replace.
+            foreach (var segment in all)
+            {
+                await segment.NeedAllAsync(RequestsAtOnce);
             }
 
             // Of those that it had, it knows what is gone.
@@ -161,7 +200,7 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
             var live = all.Select(segment => isOld.Contains(segment) ? null : VectorState.Alive(segment, newest!)).ToList();
             lock (_lock)
             {
-                if (_state is not { } current || current.Tail != state.Tail)
+                if (_state is not { IsSettled: true } current || current.Tail != state.Tail)
                 {
                     return;
                 }
@@ -179,11 +218,7 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
         }
         finally
         {
-            if (isHeld)
-            {
-                state!.Release();
-            }
-
+            held?.Dispose();
             loaded.ForEach(segment => segment.Dispose());
         }
     }
@@ -200,13 +235,25 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
     /// <summary>Lets go of all memory. It is brought back when it is asked for.</summary>
     public void Forget()
     {
-        VectorState? state;
+        while (Volatile.Read(ref _state) is { } state)
+        {
+            Forget(state);
+        }
+    }
+
+    private void Forget(VectorState state)
+    {
         lock (_lock)
         {
-            (state, _state) = (_state, null);
+            if (!ReferenceEquals(_state, state))
+            {
+                return;
+            }
+
+            _state = null;
         }
 
-        foreach (var segment in state?.Segments ?? [])
+        foreach (var segment in state.Segments)
         {
             segment.Segment.Dispose();
         }
@@ -289,10 +336,10 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
             try
             {
                 var reading = _log.ReadAsync(manifest.Covered, CancellationToken.None);
-                var loading = LoadAsync(manifest.Segments, new Dictionary<string, Segment>(), loaded, CancellationToken.None);
-                await Task.WhenAll(reading, loading);
+                var opening = OpenAsync(manifest.Segments, new Dictionary<string, Segment>(), loaded, CancellationToken.None);
+                await Task.WhenAll(reading, opening);
                 var tail = await reading;
-                if (!tail.IsComplete || await loading is not { } all)
+                if (!tail.IsComplete || await opening is not { } all)
                 {
                     // Newer segments have taken their place.
                     continue;
@@ -315,6 +362,7 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
 
                         _state = state;
                         loaded.Clear();
+                        _ = CompleteAsync(state);
                     }
 
                     NoticeWork(_state);
@@ -331,14 +379,14 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
         throw new StorageException($"The segments of {Tenant} were replaced again and again while they were read.", 503, null);
     }
 
-    private async Task<List<Segment>?> LoadAsync(
+    private async Task<List<Segment>?> OpenAsync(
         IReadOnlyList<SegmentInfo> infos, Dictionary<string, Segment> known, List<Segment> loaded, CancellationToken cancellationToken)
     {
         var all = new Segment?[infos.Count];
         await AtOnce.ForEachAsync(infos.Count, SegmentsAtOnce, async index =>
         {
             if (!known.TryGetValue(infos[index].Id, out all[index])
-                && (all[index] = await segments.LoadAsync(Tenant, infos[index], cancellationToken)) is { } segment)
+                && (all[index] = await segments.OpenAsync(Tenant, infos[index], cancellationToken)) is { } segment)
             {
                 lock (loaded)
                 {
@@ -347,6 +395,28 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
             }
         });
         return all.All(segment => segment is not null) ? all.OfType<Segment>().ToList() : null;
+    }
+
+    // Beside the first requests, which bring into reach what they need.
+    private static async Task CompleteAsync(VectorState state)
+    {
+        if (state.IsWhole || !state.TryHold())
+        {
+            return;
+        }
+
+        try
+        {
+            await state.NeedAllAsync(RequestsAtOnce);
+        }
+        catch (StorageException)
+        {
+            // Whoever needs the rest asks for it again.
+        }
+        finally
+        {
+            state.Release();
+        }
     }
 
     private static Segment? Newest(VectorManifest manifest, IEnumerable<Segment> all) => all.FirstOrDefault(segment => segment.Id == manifest.Newest?.Id);
@@ -396,6 +466,7 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
     {
         using var held = await HoldForWritingAsync();
         var state = held.State;
+        await state.NeedAsync(writes.SelectMany(write => write.Ids));
         var group = new Group(state);
         foreach (var write in writes)
         {
@@ -547,11 +618,14 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
     }
 
     /// <summary>A write that waits for its append.</summary>
-    private sealed class PendingWrite(long beganAt, Func<VectorDraft, object> prepare, Func<object, Task<IReadOnlyList<TableAction>>> along)
+    private sealed class PendingWrite(
+        long beganAt, IReadOnlyCollection<string> ids, Func<VectorDraft, object> prepare, Func<object, Task<IReadOnlyList<TableAction>>> along)
     {
         private readonly TaskCompletionSource<object> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public long BeganAt { get; } = beganAt;
+
+        public IReadOnlyCollection<string> Ids { get; } = ids;
 
         public Task<object> Answer => _answer.Task;
 

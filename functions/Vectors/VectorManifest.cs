@@ -10,11 +10,12 @@ namespace QuantumFlux.Vectors;
 /// <param name="LastSequence">The last one; the next segment's first follows it.</param>
 /// <param name="Rows">How many vectors it holds, those included that have been replaced or deleted since.</param>
 /// <param name="Bytes">Its length.</param>
+/// <param name="HeadBytes">How much of it one has to read to know which clusters it has and what is gone of other segments.</param>
 /// <param name="CoveredAt">Since when the log's records up to the last one are in segments.</param>
 /// <param name="Seen">The last record that its builder knew of, perhaps behind the last that it covers: what was replaced or deleted by then is not in it.</param>
 /// <param name="Version">The manifest's version that it came with: of two segments, the one with the larger number was built later.</param>
 public sealed record SegmentInfo(
-    string Id, long FirstSequence, long LastSequence, int Rows, long Bytes, DateTimeOffset CoveredAt, long Seen, long Version);
+    string Id, long FirstSequence, long LastSequence, int Rows, long Bytes, long HeadBytes, DateTimeOffset CoveredAt, long Seen, long Version);
 
 /// <summary>A segment that is being built.</summary>
 /// <param name="Id">Its id.</param>

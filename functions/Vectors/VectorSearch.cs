@@ -1,5 +1,6 @@
 using System.Buffers;
 using QuantumFlux.Api;
+using QuantumFlux.Storage;
 
 namespace QuantumFlux.Vectors;
 
@@ -35,6 +36,8 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
     // Behind barriers, half as many vectors again.
     private const double TunnelShare = 0.5;
 
+    private const int RequestsAtOnce = 16;
+
     private const int CandidatesMin = 96;
     private const int CandidatesPerResult = 6;
 
@@ -56,6 +59,7 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
     private bool _isPartial;
     private long _looked;
 
+    /// <summary>Answers from segments that are in reach as a whole.</summary>
     public VectorHits Run()
     {
         try
@@ -64,17 +68,74 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
         }
         finally
         {
-            _sets.ForEach(set => set.Dispose());
-            _weights.ForEach(weights => ArrayPool<float>.Shared.Return(weights));
+            GiveBack();
         }
+    }
+
+    /// <summary>
+    /// Answers from segments of which perhaps only the heads are in reach. What the query needs is brought there: for the most common kind the nearest clusters'
+    /// codes, and then the coordinates of what they find; for others all there is.
+    /// </summary>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <exception cref="StorageException">Storage failed.</exception>
+    public async Task<VectorHits> RunAsync(CancellationToken cancellationToken)
+    {
+        if (state.IsWhole && state.IsSettled)
+        {
+            return Run();
+        }
+
+        var isPlain = query is { Context: null, Filter: null, Mode: not QueryMode.Precise, IsTunneling: false };
+        if (isPlain && state.Segments.Sum(segment => segment.Count) > ExactRowsMax && await FindInPartsAsync(state.Shape!.Value, cancellationToken) is { } hits)
+        {
+            return hits;
+        }
+
+        await state.NeedAllAsync(RequestsAtOnce).WaitAsync(cancellationToken);
+        return new VectorSearch(state.Settle(), query, now, time, isOver).Run();
+    }
+
+    // Null when the tail replaces so much of what is found that it takes more.
+    private async Task<VectorHits?> FindInPartsAsync((int Dimension, Metric Metric) shape, CancellationToken cancellationToken)
+    {
+        CheckDimension(shape.Dimension);
+        try
+        {
+            var prepared = new QueryVector(shape.Metric, query.Vector);
+            var matching = Matching();
+            var parts = Parts(matching);
+            var search = new SegmentSearch(prepared, parts, Wanted, isOver);
+            var clusters = search.Choose(Reach(parts, parts.Sum(part => part.Rows?.Count ?? part.Segment.Rows))).GroupBy(cluster => cluster.Part, cluster => cluster.Cluster);
+            await Task.WhenAll(clusters.Select(some => parts[some.Key].Segment.NeedCodesAsync(some))).WaitAsync(cancellationToken);
+            var closest = search.ClosestByCodes(CandidatesOf(Wanted)).ToList();
+            var rows = closest.ConvertAll(row => new SegmentRow(parts[row.Part].Segment, row.Row, null));
+            await VectorState.NeedAsync(rows).WaitAsync(cancellationToken);
+            var there = closest.Where((_, index) => !state.IsReplaced(rows[index])).ToList();
+            if (there.Count < Wanted && there.Count < closest.Count)
+            {
+                return null;
+            }
+
+            search.Compare(there);
+            Take(search, parts, prepared, 1);
+            FindInTail(prepared, matching[^1], Wanted, 1);
+            return Hits(prepared.Metric);
+        }
+        finally
+        {
+            GiveBack();
+        }
+    }
+
+    private void GiveBack()
+    {
+        _sets.ForEach(set => set.Dispose());
+        _weights.ForEach(weights => ArrayPool<float>.Shared.Return(weights));
     }
 
     private VectorHits Run((int Dimension, Metric Metric) shape)
     {
-        var faults = new Faults();
-        NewVector.CheckDimension(shape.Dimension, query.Vector, "vector", faults);
-        faults.ThrowIfAny();
-
+        CheckDimension(shape.Dimension);
         var prepared = new QueryVector(shape.Metric, query.Vector);
         var matching = Matching();
         if (query.Context is not null && Collapse(matching) is { } collapsed)
@@ -91,14 +152,30 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
             Find(prepared, matching);
         }
 
+        return Hits(prepared.Metric);
+    }
+
+    // How many to find: an exploratory query chooses from more than it answers with.
+    private int Wanted => query.Mode == QueryMode.Exploratory ? query.TopK * ExploredPerResult : query.TopK;
+
+    private static int CandidatesOf(int count) => Math.Max(CandidatesMin, CandidatesPerResult * count);
+
+    private void CheckDimension(int dimension)
+    {
+        var faults = new Faults();
+        NewVector.CheckDimension(dimension, query.Vector, "vector", faults);
+        faults.ThrowIfAny();
+    }
+
+    private VectorHits Hits(Metric metric)
+    {
         _found.Sort(Compare);
-        var wanted = query.Mode == QueryMode.Exploratory ? query.TopK * ExploredPerResult : query.TopK;
-        if (_found.Count > wanted)
+        if (_found.Count > Wanted)
         {
-            _found.RemoveRange(wanted, _found.Count - wanted);
+            _found.RemoveRange(Wanted, _found.Count - Wanted);
         }
 
-        var best = query.Mode == QueryMode.Exploratory ? Diversify(_found, prepared.Metric) : _found;
+        var best = query.Mode == QueryMode.Exploratory ? Diversify(_found, metric) : _found;
         return new VectorHits(best, _quantumTime, _isPartial, _validUntil, _looked);
     }
 
@@ -191,38 +268,46 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
 
     private void Find(QueryVector prepared, IReadOnlyList<Candidates> where, double weight = 1)
     {
-        var count = query.Mode == QueryMode.Exploratory ? query.TopK * ExploredPerResult : query.TopK;
-        var inSegments = where.Where(candidates => candidates is { Segment: not null, Count: > 0 }).ToList();
-        var rows = inSegments.Sum(candidates => candidates.Count);
+        var rows = where.Where(candidates => candidates.Segment is not null).Sum(candidates => candidates.Count);
         if (rows > 0)
         {
-            var parts = inSegments
-                .Select(candidates => new SearchPart(candidates.Segment!, candidates.Count == candidates.Segment!.Rows ? null : candidates.Rows, candidates.Weights))
-                .ToList();
-            var search = new SegmentSearch(prepared, parts, Math.Min(count, rows), isOver);
+            var parts = Parts(where);
+            var search = new SegmentSearch(prepared, parts, Math.Min(Wanted, rows), isOver);
             if (query.Mode == QueryMode.Precise || rows <= ExactRowsMax)
             {
                 search.FindExactly();
             }
             else
             {
-                FindApproximately(search, parts, rows, count);
+                FindApproximately(search, parts, rows);
             }
 
-            _isPartial |= search.IsPartial;
-            _looked += search.Looked;
-            foreach (var (part, row) in search.Found(out _))
-            {
-                Add(prepared, new SegmentRow(parts[part].Segment, row, null), parts[part].Weights is not null, weight);
-            }
+            Take(search, parts, prepared, weight);
         }
 
-        FindInTail(prepared, where[^1], count, weight);
+        FindInTail(prepared, where[^1], Wanted, weight);
     }
 
-    private void FindApproximately(SegmentSearch search, List<SearchPart> parts, int rows, int count)
+    private static List<SearchPart> Parts(IEnumerable<Candidates> where) =>
+    [
+        .. where
+            .Where(candidates => candidates is { Segment: not null, Count: > 0 })
+            .Select(candidates => new SearchPart(candidates.Segment!, candidates.Count == candidates.Segment!.Rows ? null : candidates.Rows, candidates.Weights)),
+    ];
+
+    private void Take(SegmentSearch search, List<SearchPart> parts, QueryVector prepared, double weight)
     {
-        var candidates = Math.Max(CandidatesMin, CandidatesPerResult * count);
+        _isPartial |= search.IsPartial;
+        _looked += search.Looked;
+        foreach (var (part, row) in search.Found(out _))
+        {
+            Add(prepared, new SegmentRow(parts[part].Segment, row, null), parts[part].Weights is not null, weight);
+        }
+    }
+
+    private void FindApproximately(SegmentSearch search, List<SearchPart> parts, int rows)
+    {
+        var candidates = CandidatesOf(Wanted);
         search.FindApproximately(Reach(parts, rows), candidates);
         if (query.IsTunneling && !search.IsPartial)
         {

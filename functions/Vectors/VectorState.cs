@@ -57,32 +57,39 @@ public sealed record VectorState(LogHead Head, VectorManifest Manifest, IReadOnl
         };
 
     /// <summary>The state after further records, which follow the last one. Only to be called for the newest state of a tail.</summary>
+    /// <returns>The state; settled when all segments are in reach.</returns>
     public VectorState Apply(IEnumerable<(long Sequence, VectorChange Change)> changes, LogHead head)
     {
         var (tailCount, tailAlive, shape) = (TailCount, TailAlive, Shape);
-        var removed = new Dictionary<int, RowSet>();
         foreach (var (sequence, change) in changes)
         {
-            if (Tail.Add(sequence, change) is { } before)
-            {
-                tailAlive -= before.Change.Vector is null ? 0 : 1;
-            }
-            else if (FindInSegments(change.Id) is { } place)
-            {
-                if (!removed.TryGetValue(place.Segment, out var rows))
-                {
-                    var segment = Segments[place.Segment];
-                    removed.Add(place.Segment, rows = new RowSet(segment.Segment.Rows));
-                }
-
-                rows.Add(place.Row);
-            }
-
+            tailAlive -= Tail.Add(sequence, change) is { Change.Vector: not null } ? 1 : 0;
             tailCount++;
             if (change.Vector is { } vector)
             {
                 tailAlive++;
                 shape = (vector.Values.Length, change.Metric);
+            }
+        }
+
+        var applied = this with { Head = head, TailCount = tailCount, TailAlive = tailAlive, Shape = shape };
+        return IsWhole ? applied.Settle() : applied;
+    }
+
+    /// <summary>The same state with the tail's changes looked up in the segments, whose ids have to be in reach.</summary>
+    public VectorState Settle()
+    {
+        var removed = new Dictionary<int, RowSet>();
+        for (var row = LookedUp; row < TailCount; row++)
+        {
+            if (Tail[row] is { IsFirst: true, Change.Id: var id } && FindInSegments(id) is { } place)
+            {
+                if (!removed.TryGetValue(place.Segment, out var rows))
+                {
+                    removed.Add(place.Segment, rows = new RowSet(Segments[place.Segment].Segment.Rows));
+                }
+
+                rows.Add(place.Row);
             }
         }
 
@@ -94,11 +101,9 @@ public sealed record VectorState(LogHead Head, VectorManifest Manifest, IReadOnl
 
         return this with
         {
-            Head = head,
             Segments = segments,
-            TailCount = tailCount,
-            TailAlive = tailAlive,
-            Shape = tailAlive + segments.Sum(segment => segment.Count) == 0 ? null : shape,
+            LookedUp = TailCount,
+            Shape = TailAlive + segments.Sum(segment => segment.Count) == 0 ? null : Shape,
         };
     }
 
@@ -125,12 +130,58 @@ public sealed record VectorState(LogHead Head, VectorManifest Manifest, IReadOnl
         }
     }
 
-    /// <summary>The vectors in the order in which they were last written: some of them.</summary>
+    /// <summary>Whether all segments are in reach, as a whole.</summary>
+    public bool IsWhole => Segments.All(segment => segment.Segment.IsWhole);
+
+    /// <summary>Whether it can be told of each segment's row whether it is there. If not, rows that the tail replaces or deletes still count.</summary>
+    public bool IsSettled => LookedUp == TailCount;
+
+    // How many of the tail's changes have been looked up in the segments.
+    private int LookedUp { get; init; }
+
+    /// <summary>Brings all segments into reach, one after the other. Storage requests for what is not there, a number of them at once.</summary>
+    public async Task NeedAllAsync(int requestsAtOnce)
+    {
+        foreach (var segment in Segments)
+        {
+            await segment.Segment.NeedAllAsync(requestsAtOnce);
+        }
+    }
+
+    /// <summary>Brings into reach what <see cref="Settle"/> looks at.</summary>
+    public Task NeedTailIdsAsync() => NeedAsync(TailRows().Skip(LookedUp).Where(row => row.IsFirst).Select(row => row.Change.Id));
+
+    /// <summary>Brings into reach what tells whether there are vectors of some ids, and those that there are.</summary>
+    public Task NeedAsync(IEnumerable<string> ids)
+    {
+        if (IsWhole)
+        {
+            return Task.CompletedTask;
+        }
+
+        var bytes = ids.Select(Encoding.UTF8.GetBytes).ToList();
+        return Task.WhenAll(Segments.Select(segment => segment.Segment.NeedIdsAsync(bytes)));
+    }
+
+    /// <summary>Brings into reach in which order vectors were written.</summary>
+    public Task NeedOrderAsync() => Task.WhenAll(Segments.Select(segment => segment.Segment.NeedOrderAsync()));
+
+    /// <summary>Brings some vectors into reach.</summary>
+    public static Task NeedAsync(IEnumerable<SegmentRow> vectors) => Task.WhenAll(
+        vectors.Where(vector => vector.Segment is { IsWhole: false }).GroupBy(vector => vector.Segment!).Select(some => some.Key.NeedRowsAsync([.. some.Select(vector => vector.Row)])));
+
+    /// <summary>Whether a segment's row is replaced or deleted by the tail, when that has not been looked up.</summary>
+    public bool IsReplaced(SegmentRow row) => !IsSettled && Tail.Find(row.Id, TailCount) is not null;
+
+    /// <summary>Whether some of it can be brought into reach no more, because others have replaced it.</summary>
+    public bool IsLost => Segments.Any(segment => segment.Segment.IsLost);
+
+    /// <summary>The vectors in the order in which they were last written: some of them, which are perhaps not in reach yet.</summary>
     /// <param name="skip">How many to leave out.</param>
     /// <param name="take">How many at most.</param>
-    public IReadOnlyList<StoredVector> List(long skip, int take)
+    public IReadOnlyList<SegmentRow> List(long skip, int take)
     {
-        var found = new List<StoredVector>(take);
+        var found = new List<SegmentRow>(take);
         foreach (var (segment, alive, count) in Segments)
         {
             if (skip >= count)
@@ -151,7 +202,7 @@ public sealed record VectorState(LogHead Head, VectorManifest Manifest, IReadOnl
 
                 if (alive.Contains(row) && skip-- <= 0)
                 {
-                    found.Add(segment.Read(row));
+                    found.Add(new SegmentRow(segment, row, null));
                 }
             }
 
@@ -162,7 +213,7 @@ public sealed record VectorState(LogHead Head, VectorManifest Manifest, IReadOnl
         {
             if (Tail.IsAlive(row, TailCount) && skip-- <= 0)
             {
-                found.Add(Tail[row].Change.Vector!);
+                found.Add(new SegmentRow(null, 0, Tail[row].Change.Vector));
             }
         }
 

@@ -16,6 +16,9 @@ public sealed class TailRow(long sequence, VectorChange change, int previous)
 
     public int Previous { get; } = previous;
 
+    /// <summary>Whether it is the first change of its id in the tail: what a segment has of the id ends with it.</summary>
+    public bool IsFirst => Previous < 0;
+
     /// <summary>The change of the same id that follows, by its place in the tail; the largest number while there is none.</summary>
     public int Next { get; set; } = int.MaxValue;
 

@@ -29,6 +29,8 @@ public sealed class VectorUpkeep(
     // The timer makes a segment earlier: it runs where nobody waits.
     private const int TimerTailRowsMin = 512;
 
+    private const int RequestsAtOnce = 4;
+
     private readonly ITables _tables = storage.Main.Tables;
 
     /// <summary>Looks after all tenants that wrote lately. Storage requests follow those, not all that there are.</summary>
@@ -141,6 +143,7 @@ public sealed class VectorUpkeep(
             return null;
         }
 
+        await state.NeedAllAsync(RequestsAtOnce);
         var plan = SegmentPlan.Of(state, isTailLong);
         if (plan is null)
         {
@@ -169,7 +172,7 @@ public sealed class VectorUpkeep(
             now = time.GetUtcNow();
             var replaced = manifest.Segments.Skip(plan.First).Take(plan.Count).ToList();
             var info = new SegmentInfo(
-                id, content.FirstSequence, content.LastSequence, built.Rows, built.Bytes, plan.HasTail ? now : replaced.Max(segment => segment.CoveredAt),
+                id, content.FirstSequence, content.LastSequence, built.Rows, built.Bytes, built.Header.HeadBytes, plan.HasTail ? now : replaced.Max(segment => segment.CoveredAt),
                 state.Head.LastSequence,
                 leased.Version + 1);
             var made = await ChangeAsync(

@@ -103,11 +103,11 @@ public static class VectorJson
     });
 
     /// <summary>A page of vectors.</summary>
-    public static ReadOnlyMemory<byte> List(IReadOnlyList<StoredVector> vectors, bool hasVectors, bool hasMetadata, DateTimeOffset now) =>
+    public static ReadOnlyMemory<byte> List(IReadOnlyList<SegmentRow> vectors, bool hasVectors, bool hasMetadata, DateTimeOffset now) =>
         Array(vectors, (writer, vector) => Write(writer, vector, hasVectors, hasMetadata, now));
 
     /// <summary>One vector.</summary>
-    public static ReadOnlyMemory<byte> One(StoredVector vector, DateTimeOffset now)
+    public static ReadOnlyMemory<byte> One(SegmentRow vector, DateTimeOffset now)
     {
         var output = new ArrayBufferWriter<byte>(1024 + (vector.Values.Length * 12));
         using (var writer = new Utf8JsonWriter(output, new JsonWriterOptions { Encoder = Json.Options.Encoder, SkipValidation = true }))
@@ -120,9 +120,9 @@ public static class VectorJson
         return output.WrittenMemory;
     }
 
-    private static void Write(Utf8JsonWriter writer, StoredVector vector, bool hasVector, bool hasMetadata, DateTimeOffset now)
+    private static void Write(Utf8JsonWriter writer, SegmentRow vector, bool hasVector, bool hasMetadata, DateTimeOffset now)
     {
-        writer.WriteString(_id, vector.Id);
+        writer.WriteString(_id, vector.IdBytes);
         if (hasVector)
         {
             WriteValues(writer, vector.Values);

@@ -64,8 +64,10 @@ public sealed class VectorsFunction(ApiGate gate, VectorStore vectors, TimeProvi
         query.ThrowIfInvalid();
 
         using var held = await vectors.Of(caller.Tenant).HoldAsync(isStrong: true, cancellationToken);
-        var total = held.State.Count;
-        var results = VectorJson.List(held.State.List((long)(page - 1) * size, size), hasVectors, hasMetadata, time.GetUtcNow());
+        await held.State.NeedOrderAsync();
+        var (total, some) = (held.State.Count, held.State.List((long)(page - 1) * size, size));
+        await VectorState.NeedAsync(some);
+        var results = VectorJson.List(some, hasVectors, hasMetadata, time.GetUtcNow());
         return Json.Result(new VectorListView(results, new VectorPaginationView(page, size, total, (total + size - 1) / size)));
     }
 
@@ -73,8 +75,9 @@ public sealed class VectorsFunction(ApiGate gate, VectorStore vectors, TimeProvi
     {
         RequireId(request, id);
         using var held = await vectors.Of(caller.Tenant).HoldAsync(isStrong: true, cancellationToken);
+        await held.State.NeedAsync([id]);
         var vector = held.State.Find(id) ?? throw ApiException.NotFound("id", "vector");
-        return new JsonAnswer(VectorJson.One(vector, time.GetUtcNow()), StatusCodes.Status200OK);
+        return new JsonAnswer(VectorJson.One(new SegmentRow(null, 0, vector), time.GetUtcNow()), StatusCodes.Status200OK);
     }
 
     private async Task<IResult> UpdateAsync(HttpRequest request, Caller caller, string id, CancellationToken cancellationToken)

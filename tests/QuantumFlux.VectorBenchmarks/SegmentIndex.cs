@@ -35,7 +35,7 @@ public sealed class SegmentIndex : IDisposable
     public long SearchBytes => Bytes(SegmentPart.Centres, SegmentPart.Clusters, SegmentPart.Middles, SegmentPart.Chunks);
 
     /// <summary>The bytes by which vectors are found by id and listed.</summary>
-    public long IdBytes => Bytes(SegmentPart.IdStarts, SegmentPart.Ids, SegmentPart.IdHashes, SegmentPart.IdRows, SegmentPart.Order);
+    public long IdBytes => Bytes(SegmentPart.RowStarts, SegmentPart.IdHashes, SegmentPart.IdRows, SegmentPart.Order);
 
     /// <summary>The product as a contender: what its modes find.</summary>
     public static Built BuildModes(VectorRows rows, Metric metric)

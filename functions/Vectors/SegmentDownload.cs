@@ -1,0 +1,140 @@
+using QuantumFlux.Storage;
+
+namespace QuantumFlux.Vectors;
+
+/// <summary>The bytes of a segment on their way into reach: what is needed first, and in the end all of them.</summary>
+/// <param name="bytes">Where they go, sparse.</param>
+/// <param name="fetch">Reads a range of the segment from storage into them; false when the segment is not there any more.</param>
+public sealed class SegmentDownload(MappedBytes bytes, Func<long, int, CancellationToken, Task<bool>> fetch)
+{
+    /// <summary>Bytes come in pieces of this size, so that the room they take on disk is taken piece by piece too.</summary>
+    public const int PieceBytes = 16 * 1024;
+
+    /// <summary>The most that one request to storage reads.</summary>
+    public const int RequestBytesMax = IBlobs.BlockBytesMax;
+
+    // Pieces that lie no further apart come with one request: the bytes between them cost less than a request.
+    private const int GapPiecesMax = 2;
+
+    private readonly Task?[] _pieces = new Task?[(int)((bytes.Length + PieceBytes - 1) / PieceBytes)];
+    private readonly Lock _lock = new();
+    private int _missing = (int)((bytes.Length + PieceBytes - 1) / PieceBytes);
+    private volatile bool _isWhole;
+    private volatile bool _isLost;
+
+    /// <summary>Whether all bytes are there.</summary>
+    public bool IsWhole => _isWhole;
+
+    /// <summary>Whether the segment was not there any more when some of it was to be read.</summary>
+    public bool IsLost => _isLost;
+
+    /// <summary>Whether all bytes of a range are there.</summary>
+    public bool Has(long offset, long length)
+    {
+        if (_isWhole || length == 0)
+        {
+            return true;
+        }
+
+        for (var piece = offset / PieceBytes; piece <= (offset + length - 1) / PieceBytes; piece++)
+        {
+            if (Volatile.Read(ref _pieces[piece]) is not { IsCompletedSuccessfully: true })
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Brings some ranges into reach. Storage requests for what is not there, or under way, all at once.</summary>
+    /// <exception cref="StorageException">Storage failed, or the segment is not there any more. What came is there.</exception>
+    public Task NeedAsync(IEnumerable<(long Offset, long Length)> ranges)
+    {
+        if (_isWhole)
+        {
+            return Task.CompletedTask;
+        }
+
+        var waiting = new HashSet<Task>();
+        lock (_lock)
+        {
+            var wanted = new SortedSet<int>();
+            foreach (var (offset, length) in ranges.Where(range => range.Length > 0))
+            {
+                for (var piece = (int)(offset / PieceBytes); piece <= (offset + length - 1) / PieceBytes; piece++)
+                {
+                    if (_pieces[piece] is { IsFaulted: false, IsCanceled: false } known)
+                    {
+                        _ = known.IsCompleted || waiting.Add(known);
+                    }
+                    else
+                    {
+                        wanted.Add(piece);
+                    }
+                }
+            }
+
+            foreach (var (first, count) in Runs(wanted))
+            {
+                var fetching = FetchAsync(first, count);
+                _pieces.AsSpan(first, count).Fill(fetching);
+                waiting.Add(fetching);
+            }
+        }
+
+        return waiting.Count == 0 ? Task.CompletedTask : Task.WhenAll(waiting);
+    }
+
+    /// <summary>Brings everything into reach, a few requests at a time.</summary>
+    /// <exception cref="StorageException">Storage failed, or the segment is not there any more.</exception>
+    public Task NeedAllAsync(int requestsAtOnce)
+    {
+        const int PiecesPerRequest = RequestBytesMax / PieceBytes;
+        return _isWhole
+            ? Task.CompletedTask
+            : AtOnce.ForEachAsync(
+                (_pieces.Length + PiecesPerRequest - 1) / PiecesPerRequest,
+                requestsAtOnce,
+                part => NeedAsync([((long)part * RequestBytesMax, Math.Min(RequestBytesMax, bytes.Length - ((long)part * RequestBytesMax)))]));
+    }
+
+    // Neighbouring pieces, as many as one request reads, and what lies between them if that is little and nobody else is at it.
+    private IEnumerable<(int First, int Count)> Runs(SortedSet<int> wanted)
+    {
+        var (first, last) = (-1, -1);
+        foreach (var piece in wanted)
+        {
+            var isNear = first >= 0
+                && piece - last <= GapPiecesMax + 1
+                && (piece - first + 1) * PieceBytes <= RequestBytesMax
+                && Enumerable.Range(last + 1, piece - last - 1).All(between => _pieces[between] is null);
+            if (first >= 0 && !isNear)
+            {
+                yield return (first, last - first + 1);
+            }
+
+            first = isNear ? first : piece;
+            last = piece;
+        }
+
+        if (first >= 0)
+        {
+            yield return (first, last - first + 1);
+        }
+    }
+
+    private async Task FetchAsync(int first, int count)
+    {
+        // Not within the lock: nothing is waited for there.
+        await Task.Yield();
+        var offset = (long)first * PieceBytes;
+        if (!await fetch(offset, (int)Math.Min((long)count * PieceBytes, bytes.Length - offset), CancellationToken.None))
+        {
+            _isLost = true;
+            throw new StorageException("A segment was replaced while it was read.", 0, null);
+        }
+
+        _isWhole |= Interlocked.Add(ref _missing, -count) == 0;
+    }
+}
