@@ -12,6 +12,10 @@ public sealed class VectorsFunction(ApiGate gate, VectorStore vectors, TimeProvi
     private const int SizeDefault = 50;
     private const int SizeMax = 100;
 
+    // How long an answer is at most that goes along with the fullest append; enciphered, and as text in a request, it takes almost twice that. A longer one is
+    // kept by itself, once the append is done.
+    private const int AnswerBytesMax = Log.AlongBytesMax / 2;
+
     // Pages are counted from 1, as far as whole numbers of 32 bits go.
     private const int PageMax = int.MaxValue / SizeMax;
 
@@ -126,7 +130,12 @@ public sealed class VectorsFunction(ApiGate gate, VectorStore vectors, TimeProvi
     }
 
     private Task<JsonAnswer> CommitAsync(Caller caller, Func<VectorDraft, JsonAnswer> prepare, CancellationToken cancellationToken) =>
-        vectors.Of(caller.Tenant).CommitAsync(prepare, answer => caller.RecordAsync(answer, isFinal: true, cancellationToken), cancellationToken);
+        vectors.Of(caller.Tenant).CommitAsync(
+            prepare,
+            answer => answer.BodyBytes <= AnswerBytesMax
+                ? caller.RecordAsync(answer, isFinal: true, cancellationToken)
+                : Task.FromResult<IReadOnlyList<TableAction>>([]),
+            cancellationToken);
 
     private static string? IdOf(HttpRequest request) => PathText.Of(request, "id", PathBefore);
 
