@@ -122,9 +122,11 @@ public static class VectorJson
             WriteValues(writer, vector.Values);
         }
 
+        // A superposition that has ended is told of no more, whether it has been removed yet or not.
         var facts = vector.Facts;
+        var isCoherent = facts.IsCoherent(now);
         writer.WriteStartArray("contexts");
-        foreach (var context in facts.IsCoherent(now) ? facts.Contexts : [])
+        foreach (var context in isCoherent ? facts.Contexts : [])
         {
             writer.WriteStartObject();
             writer.WriteString("name", context.Name);
@@ -133,7 +135,7 @@ public static class VectorJson
         }
 
         writer.WriteEndArray();
-        if (facts.Coherence is { } coherence)
+        if (isCoherent && facts.Coherence is { } coherence)
         {
             writer.WriteNumber("coherence_time_ms", (long)coherence.TotalMilliseconds);
         }
@@ -147,7 +149,7 @@ public static class VectorJson
             WriteMetadata(writer, facts.Metadata);
         }
 
-        writer.WriteBoolean("quantum_encoded", facts.IsCoherent(now));
+        writer.WriteBoolean("quantum_encoded", isCoherent);
         writer.WriteString("timestamp", Json.Format(facts.WrittenAt));
     }
 
