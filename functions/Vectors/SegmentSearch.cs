@@ -258,7 +258,9 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
         var bytes = part.Segment.RowBytes(entry);
         var entries = part.Segment.RowEntries(entry);
         var length = query.Rotated.Length;
-        var distance = query.Metric == Metric.Dot ? query.Norm : MathF.Sqrt(cluster.Key);
+
+        // What the bytes miss of a vector counts along the way from the centre to the query, whatever the metric.
+        var distance = MathF.Sqrt(query.Metric == Metric.Dot ? VectorMath.SquaredDistance(query.Rotated, part.Segment.Centre(cluster.Cluster)) : cluster.Key);
         for (var first = 0; first < entry.Rows; first += BitCodes.BlockVectors)
         {
             for (var wanted = Wanted(part, entry, first); wanted != 0; wanted &= wanted - 1)

@@ -43,7 +43,8 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
     // Looking at the clock takes as long as comparing a short vector.
     private const int RowsBetweenLooks = 64;
 
-    // How much of a choice is a vector's own match; the rest is how little it is like those that were chosen before.
+    // How much of a choice is a vector's own match; the rest is how little it is like those that were chosen before. So what is least like them comes before
+    // what is the same as one of them, as long as it matches more than 4/7 as well as the best.
     private const double OwnShare = 0.7;
 
     private readonly List<Found> _found = [];
@@ -277,7 +278,9 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
         var left = best.Select((found, index) => (found, index)).ToList();
         while (chosen.Count < Math.Min(query.TopK, ExploredPlacesMax) && left.Count > 0)
         {
-            var next = left.MaxBy(item => (OwnShare * (most > least ? (item.found.Score - least) / (most - least) : 1)) - ((1 - OwnShare) * likeness[item.index]));
+            // Both are taken relative to the most that there is. Matches are often all close to one another, and likenesses too.
+            var widest = left.Max(item => 1 - likeness[item.index]);
+            var next = left.MaxBy(item => (OwnShare * Match(item.found)) + (widest > 0 ? (1 - OwnShare) * (1 - likeness[item.index]) / widest : 0));
             left.Remove(next);
             chosen.Add(next.found);
             var values = next.found.Vector.Values;
@@ -290,6 +293,8 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
 
         chosen.AddRange(left.Take(query.TopK - chosen.Count).Select(item => item.found));
         return chosen;
+
+        double Match(Found found) => most > 0 ? Math.Max(0, found.Score) / most : most > least ? (found.Score - least) / (most - least) : 1;
     }
 
     private static MetadataFields FieldsOf(Segment segment, int row) =>
