@@ -96,7 +96,7 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
     }
 
     /// <summary>Finds most of the nearest, in the nearest clusters.</summary>
-    /// <param name="reach">How far it goes.</param>
+    /// <param name="reach">How far it goes, and further when there are fewer than are to be found.</param>
     /// <param name="candidates">How many vectors it looks at more closely.</param>
     public void FindApproximately(SearchReach reach, int candidates)
     {
@@ -112,6 +112,24 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
             }
 
             Scan(clusters[index], near);
+        }
+
+        if (Looked < count)
+        {
+            // The nearest clusters hold few, or few that may be found. As many come back as were asked for.
+            Array.Sort(_clusters, (a, b) => a.Key.CompareTo(b.Key));
+            foreach (var cluster in _clusters)
+            {
+                if (Looked >= count || IsOver())
+                {
+                    break;
+                }
+
+                if (!_visited.Contains((cluster.Part, cluster.Cluster)))
+                {
+                    Scan(cluster, near);
+                }
+            }
         }
 
         Compare(near);

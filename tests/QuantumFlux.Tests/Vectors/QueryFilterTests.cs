@@ -19,7 +19,8 @@ public sealed class QueryFilterTests
 
     public static TheoryData<Place> Places => VectorClient.Places;
 
-    public static TheoryData<string, string, Place> Filters { get; } = Cross(
+    private static readonly (string Filter, string Expected)[] _filters =
+    [
         ("{}", "paper older blog odd bare"),
         ("""{"metadata.source":"arxiv"}""", "paper older"),
         ("""{"metadata.source":"arxiv","metadata.date":{"$gte":"2025-01-01"}}""", "paper"),
@@ -56,26 +57,27 @@ public sealed class QueryFilterTests
         ("""{"$or":[{"metadata.source":"web"},{"metadata.year":2024}]}""", "older blog"),
         ("""{"$and":[{"metadata.open":true},{"metadata.year":2025},{"metadata.source":"web"}]}""", "blog"),
         ("""{"metadata.open":true,"$or":[{"metadata.source":"arxiv"},{"$not":{"metadata.tags":{"$exists":true}}}]}""", "paper"),
-        ("""{"metadata.title":{"$exists":false}}""", "paper older blog odd bare"));
+        ("""{"metadata.title":{"$exists":false}}""", "paper older blog odd bare"),
+    ];
 
     [Theory]
-    [MemberData(nameof(Filters))]
-    public async Task AFilterLeavesWhatMatches(string filter, string expected, Place place)
+    [MemberData(nameof(Places))]
+    public async Task EachFilterLeavesWhatMatches(Place place)
     {
-        var app = await TestApp.SharedAsync;
+        await using var app = await TestApp.StartAsync(settings: TestApp.Unlimited);
         var client = await app.TenantAsync();
         await app.PlaceAsync(
             client, [.. _documents.Select((document, index) => new TestVector(document.Id, [1, index], document.Metadata.Length > 0 ? $"\"metadata\":{document.Metadata}" : ""))], place);
 
-        foreach (var mode in new[] { "precise", "balanced", "exploratory" })
+        foreach (var (filter, expected) in _filters)
         {
-            var found = VectorClient.Ids(await client.QueryAsync("[1, 0]", $"\"mode\":\"{mode}\",\"filters\":{filter}"));
-
-            var ids = expected.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            Assert.Equal(ids.Order(StringComparer.Ordinal), found.Order(StringComparer.Ordinal));
-            if (mode != "exploratory")
+            foreach (var mode in new[] { "precise", "balanced", "exploratory" })
             {
-                Assert.Equal(_documents.Select(document => document.Id).Where(ids.Contains), found);
+                var found = VectorClient.Ids(await client.QueryAsync("[1, 0]", $"\"mode\":\"{mode}\",\"filters\":{filter}"));
+
+                // What an exploratory query finds is in an order of its own.
+                var ids = mode == "exploratory" ? _documents.Select(document => document.Id).Where(found.Contains) : found;
+                Assert.True(expected == string.Join(' ', ids), $"{mode}, {filter}: {string.Join(' ', found)}");
             }
         }
     }
@@ -143,19 +145,5 @@ public sealed class QueryFilterTests
             var expected = metadata.Select((one, index) => (one, index)).Where(item => filter.Matches(MetadataFields.Parse(Encoding.UTF8.GetBytes(item.one)))).Select(item => $"v{item.index}");
             Assert.Equal(expected, found);
         }
-    }
-
-    private static TheoryData<string, string, Place> Cross(params (string Filter, string Expected)[] filters)
-    {
-        var all = new TheoryData<string, string, Place>();
-        foreach (var (filter, expected) in filters)
-        {
-            foreach (var place in Enum.GetValues<Place>())
-            {
-                all.Add(filter, expected, place);
-            }
-        }
-
-        return all;
     }
 }

@@ -373,6 +373,41 @@ public sealed class QueryTests
         Assert.Equal(vectors.Count, (await client.GetAsync(VectorClient.Root)).Json.GetProperty("pagination").GetProperty("total").GetInt32());
     }
 
+    [Fact]
+    public async Task AmongManyVectorsAsManyComeBackAsWereAskedFor()
+    {
+        await using var app = await TestApp.StartAsync(settings: TestApp.Unlimited);
+        var client = await app.TenantAsync();
+        var random = new Random(23);
+
+        // Lonely ones around the query, each a cluster of its own perhaps, and most far away from it.
+        var vectors = Enumerable.Range(0, 6000).Select(index => index % 100 == 0
+            ? new TestVector($"v{index}", [index / 100f, index % 7, random.NextSingle()], $"\"metadata\":{{\"n\":{index}}}")
+            : new TestVector($"v{index}", [10_000 + random.NextSingle(), random.NextSingle(), random.NextSingle()], $"\"metadata\":{{\"n\":{index}}}")).ToList();
+        (await client.WriteAsync("first", "[0, 0, 0]", "\"metric\":\"euclidean\"")).Expect(HttpStatusCode.Created);
+        foreach (var batch in vectors.Chunk(1000))
+        {
+            (await client.BatchAsync(batch.Select(vector => vector.Json))).Expect(HttpStatusCode.Created);
+            await app.BuildSegmentAsync(client);
+        }
+
+        (await client.RemoveAsync("first")).Expect(HttpStatusCode.OK);
+        await app.BuildSegmentAsync(client);
+        foreach (var mode in new[] { "precise", "balanced", "exploratory" })
+        {
+            foreach (var more in new[] { "", ",\"enable_tunneling\":true", ",\"filters\":{\"metadata.n\":{\"$gte\":1000}}" })
+            {
+                foreach (var top in new[] { 1, 10, 100, 1000 })
+                {
+                    var hits = (await client.QueryAsync("[30, 3, 0]", $"\"mode\":\"{mode}\",\"top_k\":{top},{Nothing}{more}")).Hits();
+                    Assert.True(hits.Select(hit => hit.Id).Distinct().Count() == top && hits.Count == top, $"{mode}{more}: {hits.Count} of {top}");
+                    Assert.All(hits, hit => Assert.Equal(
+                        Similarity("euclidean", [30, 3, 0], vectors[int.Parse(hit.Id.AsSpan(1), CultureInfo.InvariantCulture)].Values), hit.Score, 1e-6));
+                }
+            }
+        }
+    }
+
     private static TheoryData<string, Place> Cross(params string[] words)
     {
         var all = new TheoryData<string, Place>();

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using QuantumFlux.Keys;
 using QuantumFlux.Tests.Cache;
 using QuantumFlux.Vectors;
 
@@ -633,6 +634,33 @@ public sealed class VectorTests
         var deleted = await Task.WhenAll(Enumerable.Range(0, 12).Select(_ => client.RemoveAsync("a")));
 
         Assert.Equal((1, 11), (deleted.Count(answer => answer.Status == HttpStatusCode.OK), deleted.Count(answer => answer.Status == HttpStatusCode.NotFound)));
+    }
+
+    [Fact]
+    public async Task UpdatesOfDifferentMembersAtOnceAllStay()
+    {
+        var opener = ApiKey.NewSecret(KeyEnvironment.Live);
+        await using var one = await TestApp.StartAsync(adminKey: opener);
+        await using var other = await TestApp.StartAsync(adminKey: opener);
+        var here = await one.TenantAsync();
+        var there = other.ClientWith(here.Key, here.Account);
+        (await here.WriteAsync("a", "[0]")).Expect(HttpStatusCode.Created);
+
+        await Task.WhenAll(UpdateAsync(here, number => $"{{\"vector\":[{number}]}}"), UpdateAsync(there, number => $"{{\"metadata\":{{\"n\":{number}}}}}"));
+
+        foreach (var client in new[] { here, there })
+        {
+            var read = (await client.ReadAsync("a")).Json;
+            Assert.Equal(("[10]", """{"n":10}"""), (read.GetProperty("vector").GetRawText(), read.GetProperty("metadata").GetRawText()));
+        }
+
+        static async Task UpdateAsync(TestClient client, Func<int, string> update)
+        {
+            for (var number = 1; number <= 10; number++)
+            {
+                (await client.ChangeAsync("a", update(number))).Expect(HttpStatusCode.OK);
+            }
+        }
     }
 
     [Fact]
