@@ -31,6 +31,9 @@ public sealed class JsonAnswer : IResult
     /// <summary>The HTTP status.</summary>
     public int Status { get; }
 
+    /// <summary>The length of the body in bytes.</summary>
+    public int BodyBytes => _body.Length;
+
     /// <summary>The headers that belong to the answer, beside those of its content.</summary>
     public IReadOnlyList<(string Name, string Value)> Headers { get; }
 

@@ -3,7 +3,7 @@ namespace QuantumFlux.Vectors;
 /// <summary>What makes two vectors similar. Fixed by the first vector of a tenant, for as long as there is any.</summary>
 public enum Metric
 {
-    /// <summary>The cosine of the angle between them, −1 to 1; with a vector of zeros 0.</summary>
+    /// <summary>The cosine of the angle between them, −1 to 1; with a vector of zeros, or one shorter than single precision can divide by, 0.</summary>
     Cosine,
 
     /// <summary>Their inner product.</summary>
@@ -19,6 +19,12 @@ public enum Metric
 /// </summary>
 public static class MetricKeys
 {
+    // The smallest number of full precision: shorter vectors have no direction to speak of.
+    private const double LengthMin = 1.17549435e-38;
+
+    // Products of the coordinates of vectors whose lengths multiply to less leave the range of single precision.
+    private const double LengthsMin = 1e-24;
+
     /// <summary>The score that users see; the larger, the more similar.</summary>
     public static double Score(this Metric metric, double key) => metric switch
     {
@@ -35,7 +41,7 @@ public static class MetricKeys
     /// <param name="b">The other.</param>
     public static double Key(this Metric metric, ReadOnlySpan<float> a, float divisor, ReadOnlySpan<float> b) => metric switch
     {
-        Metric.Cosine => 2 - (2 * Math.Clamp((double)VectorMath.Dot(a, b) / divisor / metric.Divisor(b), -1, 1)),
+        Metric.Cosine => 2 - (2 * Cosine(a, b, (double)divisor * metric.Divisor(b))),
         Metric.Dot => -VectorMath.Dot(a, b),
         _ => VectorMath.SquaredDistance(a, b),
     };
@@ -55,6 +61,23 @@ public static class MetricKeys
             sum += (double)value * value;
         }
 
-        return sum == 0 ? 1 : (float)Math.Sqrt(sum);
+        var length = Math.Sqrt(sum);
+        return length < LengthMin ? 1 : (float)length;
+    }
+
+    private static double Cosine(ReadOnlySpan<float> a, ReadOnlySpan<float> b, double lengths)
+    {
+        if (lengths >= LengthsMin)
+        {
+            return Math.Clamp(VectorMath.Dot(a, b) / lengths, -1, 1);
+        }
+
+        double sum = 0;
+        for (var index = 0; index < a.Length; index++)
+        {
+            sum += (double)a[index] * b[index];
+        }
+
+        return Math.Clamp(sum / lengths, -1, 1);
     }
 }

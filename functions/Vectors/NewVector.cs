@@ -43,7 +43,7 @@ public sealed record NewVector(
         }
 
         var contexts = items.Select(item => new VectorContext(item.RequiredText("name", CheckContext), item.RequiredNumber("weight", 0, 1))).ToList();
-        if (contexts.Select(context => context.Name).Distinct(StringComparer.Ordinal).Count() < contexts.Count)
+        if (contexts.Where(context => context.Name.Length > 0).GroupBy(context => context.Name, StringComparer.Ordinal).Any(same => same.Count() > 1))
         {
             body.Note("contexts", "must not name a context twice");
         }
@@ -65,6 +65,7 @@ public sealed record NewVector(
         id.Length is 0 or > VectorLimits.IdCharactersMax ? $"must have 1 to {VectorLimits.IdCharactersMax} characters"
         : id == VectorLimits.ReservedId ? $"must not be {VectorLimits.ReservedId}, which is a path of its own"
         : id is "." or ".." ? "must not be . or .., which no path can hold"
+        : id.Contains('\0', StringComparison.Ordinal) ? "must not hold the character zero, which no path can hold"
         : null;
 
     /// <summary>Says what the name of a context must be when it is none.</summary>
@@ -122,7 +123,7 @@ public sealed record NewVector(
 /// <summary>What a client changes of a vector: whatever is null stays as it is.</summary>
 /// <param name="Values">Its coordinates.</param>
 /// <param name="Contexts">Its contexts.</param>
-/// <param name="Coherence">How long they last from now on.</param>
+/// <param name="Coherence">How long those that it has then last from now on.</param>
 /// <param name="Metadata">All of its metadata.</param>
 public sealed record VectorUpdate(float[]? Values, IReadOnlyList<VectorContext>? Contexts, TimeSpan? Coherence, ReadOnlyMemory<byte>? Metadata)
 {
@@ -135,13 +136,10 @@ public sealed record VectorUpdate(float[]? Values, IReadOnlyList<VectorContext>?
             NewVector.ContextsOf(body),
             NewVector.CoherenceOf(body),
             body.RawObject("metadata", VectorLimits.MetadataBytesMax));
-        if (update is { Values: null, Contexts: null, Coherence: null, Metadata: null })
-        {
-            body.Note("body", "must change something: vector, contexts, coherence_time_ms or metadata");
-        }
-
         body.ThrowIfInvalid();
-        return update;
+        return update is { Values: null, Contexts: null, Coherence: null, Metadata: null }
+            ? throw ApiException.InvalidParameter("body", "must change something: vector, contexts, coherence_time_ms or metadata")
+            : update;
     }
 
     /// <summary>Changes a vector.</summary>
@@ -157,13 +155,15 @@ public sealed record VectorUpdate(float[]? Values, IReadOnlyList<VectorContext>?
             faults.ThrowIfAny();
         }
 
-        // Whoever writes contexts, or how long they last, prepares the superposition anew.
+        // Whoever writes contexts, or how long they last, prepares the superposition anew. One that has ended is as if there had been none.
         var isPrepared = Contexts is not null || Coherence is not null;
-        var contexts = Contexts ?? before.Facts.Contexts;
+        var isCoherent = before.Facts.IsCoherent(now);
+        var contexts = Contexts ?? (isCoherent ? before.Facts.Contexts : []);
+        var coherence = Coherence ?? (isCoherent ? before.Facts.Coherence : null);
         draft.Write(
             new StoredVector(id, Values ?? before.Values, new VectorFacts(
                 contexts,
-                contexts.Count == 0 ? null : isPrepared ? Coherence : before.Facts.Coherence,
+                contexts.Count == 0 ? null : coherence,
                 isPrepared ? now : before.Facts.PreparedAt,
                 now,
                 Metadata ?? before.Facts.Metadata)),

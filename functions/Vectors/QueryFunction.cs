@@ -30,14 +30,12 @@ public sealed class QueryFunction(ApiGate gate, VectorStore vectors, QueryCache 
         }
 
         var query = VectorQuery.From(JsonBody.Parse(request, bytes, isRequired: true));
-        if (await HoldAsync(caller, query, began, cancellationToken) is not { } held)
+        var left = query.Timeout - time.GetElapsedTime(began);
+        using var limit = new CancellationTokenSource(left > TimeSpan.Zero ? left : TimeSpan.Zero, time);
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
         {
-            // Nothing was found in time.
-            return Answer("[]"u8.ToArray(), TimeSpan.Zero, isHit: false, isPartial: true);
-        }
-
-        using (held)
-        {
+            using var held = await vectors.Of(caller.Tenant).HoldUnsettledAsync(query.IsStrong, ending.Token);
             var key = QueryCache.Key(caller.Tenant, held.State.Head.LastSequence, bytes.Span);
             if (cache.Find(key) is { } known)
             {
@@ -46,14 +44,20 @@ public sealed class QueryFunction(ApiGate gate, VectorStore vectors, QueryCache 
 
             // Not on a thread that serves sockets: this may take a while.
             await Task.Yield();
-            var found = new VectorSearch(held.State, query, time.GetUtcNow(), time, () => time.GetElapsedTime(began) >= query.Timeout).Run();
+            var isWhole = held.State.IsWhole;
+            var found = await new VectorSearch(held.State, query, time.GetUtcNow(), time, () => time.GetElapsedTime(began) >= query.Timeout).RunAsync(ending.Token);
             var results = VectorJson.Hits(found.Hits, query);
-            if (!found.IsPartial)
+            if (isWhole && !found.IsPartial)
             {
                 cache.Keep(key, results, found.ValidUntil);
             }
 
             return Answer(results, found.QuantumTime, isHit: false, found.IsPartial);
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            // Nothing was found in time.
+            return Answer("[]"u8.ToArray(), TimeSpan.Zero, isHit: false, isPartial: true);
         }
 
         JsonAnswer Answer(ReadOnlyMemory<byte> results, TimeSpan quantumTime, bool isHit, bool isPartial) => Json.Result(new QueryView(
@@ -62,28 +66,5 @@ public sealed class QueryFunction(ApiGate gate, VectorStore vectors, QueryCache 
             Math.Round(quantumTime.TotalMilliseconds, 3),
             isHit,
             isPartial ? true : null));
-    }
-
-    // The vectors as they are now; null when time is up before they are known.
-    private async Task<HeldState?> HoldAsync(Caller caller, VectorQuery query, long began, CancellationToken cancellationToken)
-    {
-        var holding = vectors.Of(caller.Tenant).HoldAsync(query.IsStrong, cancellationToken);
-        try
-        {
-            var left = query.Timeout - time.GetElapsedTime(began);
-            return await holding.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, time, cancellationToken);
-        }
-        catch (Exception exception) when (exception is TimeoutException or OperationCanceledException)
-        {
-            // It may still come, and is to be let go then.
-            _ = holding.ContinueWith(
-                late => late.Result.Dispose(), CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
-            if (exception is TimeoutException)
-            {
-                return null;
-            }
-
-            throw;
-        }
     }
 }

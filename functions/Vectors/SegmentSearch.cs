@@ -97,12 +97,18 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
     }
 
     /// <summary>Finds most of the nearest, in the nearest clusters.</summary>
-    /// <param name="reach">How far it goes.</param>
+    /// <param name="reach">How far it goes, and further when there are fewer than are to be found.</param>
     /// <param name="candidates">How many vectors it looks at more closely.</param>
     public void FindApproximately(SearchReach reach, int candidates)
     {
         Choose(reach);
-        Compare(Closest(ScanChosen(candidates)));
+        var near = ScanChosen(candidates);
+        if (Looked < count)
+        {
+            ScanMore(near);
+        }
+
+        Compare(Closest(near));
     }
 
     /// <summary>The first step of <see cref="FindApproximately"/>: chooses clusters, by their centres alone.</summary>
@@ -125,11 +131,19 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
 
     /// <summary>The second step where bytes are not in reach: finds the closest of the chosen clusters' vectors by their codes alone.</summary>
     /// <returns>Which rows they are.</returns>
-    public IReadOnlyList<FoundRow> ClosestByCodes(int candidates) =>
-        [.. ScanChosen(candidates).Items.Select(near => new FoundRow(near.Part, parts[near.Part].Segment.Clusters[near.Cluster].FirstRow + near.Index))];
+    public IReadOnlyList<FoundRow> ClosestByCodes(int candidates)
+    {
+        var closest = new List<FoundRow>();
+        foreach (var near in ScanChosen(candidates).Items)
+        {
+            closest.Add(new FoundRow(near.Part, parts[near.Part].Segment.Clusters[near.Cluster].FirstRow + near.Index));
+        }
+
+        return closest;
+    }
 
     /// <summary>The last step: compares rows with the query by their coordinates.</summary>
-    public void Compare(IEnumerable<FoundRow> rows)
+    public void Compare(IReadOnlyList<FoundRow> rows)
     {
         foreach (var row in rows)
         {
@@ -192,6 +206,24 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
         }
 
         return near;
+    }
+
+    // The nearest clusters hold few, or few that may be found. As many come back as were asked for.
+    private void ScanMore(Nearest<Candidate> near)
+    {
+        Array.Sort(_clusters, (a, b) => a.Key.CompareTo(b.Key));
+        foreach (var cluster in _clusters)
+        {
+            if (Looked >= count || IsOver())
+            {
+                break;
+            }
+
+            if (!_visited[cluster.Number])
+            {
+                Scan(cluster, near);
+            }
+        }
     }
 
     private bool IsOver() => IsPartial = IsPartial || isOver();
@@ -291,7 +323,9 @@ public sealed class SegmentSearch(QueryVector query, IReadOnlyList<SearchPart> p
         var bytes = part.Segment.RowBytes(entry);
         var entries = part.Segment.RowEntries(entry);
         var length = query.Rotated.Length;
-        var distance = query.Metric == Metric.Dot ? query.Norm : MathF.Sqrt(cluster.Key);
+
+        // What the bytes miss of a vector counts along the way from the centre to the query, whatever the metric.
+        var distance = MathF.Sqrt(query.Metric == Metric.Dot ? VectorMath.SquaredDistance(query.Rotated, part.Segment.Centre(cluster.Cluster), entry.Scale) : cluster.Key);
         for (var first = 0; first < entry.Rows; first += BitCodes.BlockVectors)
         {
             for (var wanted = Wanted(part, entry, first); wanted != 0; wanted &= wanted - 1)

@@ -117,10 +117,10 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
     /// </summary>
     /// <param name="ids">The ids of all vectors that are looked at or changed.</param>
     /// <param name="prepare">
-    /// Makes the changes to the draft and says what to answer. Called again when others were faster. What it throws ends the write, once the state is
-    /// known to be current.
+    /// Makes the changes to the draft and says what to answer. Called again when others were faster. What it throws ends the write, and so does what it
+    /// answers without a change, once the state is known to be current.
     /// </param>
-    /// <param name="along">Gives the actions that are to be done in the same transaction.</param>
+    /// <param name="along">Gives the actions that are to be done in the same transaction; not asked when there is no change.</param>
     /// <param name="cancellationToken">Ends the waiting, perhaps not the write.</param>
     /// <exception cref="ApiException">What <paramref name="prepare"/> threw; 503 when others were faster again and again.</exception>
     public async Task<T> CommitAsync<T>(
@@ -464,6 +464,8 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
 
     private async Task CommitSomeAsync(List<PendingWrite> writes)
     {
+        // Asked before, since others bring the state further meanwhile.
+        var freshAt = Volatile.Read(ref _freshAt);
         using var held = await HoldForWritingAsync();
         var state = held.State;
         await state.NeedAsync(writes.SelectMany(write => write.Ids));
@@ -477,7 +479,7 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
                     break;
                 }
             }
-            catch (Exception) when (Volatile.Read(ref _freshAt) < write.BeganAt)
+            catch (Exception) when (freshAt < write.BeganAt)
             {
                 // Perhaps only because others have written since. What came before it goes first; then it is looked at again.
                 if (group.Writes.Count == 0)
@@ -494,9 +496,17 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
             }
         }
 
-        if (group.Writes.Count > 0)
+        if (group.Changes.Count > 0)
         {
             await AppendAsync(state, group);
+        }
+        else if (group.Writes.Any(write => freshAt < write.Write.BeganAt))
+        {
+            await ReadAsync();
+        }
+        else
+        {
+            group.Writes.ForEach(write => write.Write.Succeed(write.Answer));
         }
     }
 
@@ -600,7 +610,7 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
                 return false;
             }
 
-            var along = await write.Along(answer);
+            var along = records.Count > 0 ? await write.Along(answer) : [];
             var alongBytes = along.Sum(action => TableRules.RowBytes(action.Row));
             if (Writes.Count > 0 && along.Count > 0 && (_along.Count + along.Count > AlongMax || _alongBytes + alongBytes > AlongBytesMax))
             {

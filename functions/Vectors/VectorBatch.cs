@@ -9,9 +9,6 @@ namespace QuantumFlux.Vectors;
 /// <param name="errors">What is wrong, by place in the batch.</param>
 public sealed class VectorBatch(IReadOnlyList<NewVector?> vectors, IReadOnlyList<string?> ids, IReadOnlyDictionary<int, ApiException> errors)
 {
-    // So many faults are told at once; a client that sends more wrong vectors than that has one thing to mend.
-    private const int FaultsMax = 100;
-
     /// <summary>Reads the vectors of a batch.</summary>
     public static VectorBatch From(IReadOnlyList<JsonBody> items)
     {
@@ -33,6 +30,9 @@ public sealed class VectorBatch(IReadOnlyList<NewVector?> vectors, IReadOnlyList
 
         return new VectorBatch(vectors, ids, errors);
     }
+
+    /// <summary>The ids of all vectors that can be written.</summary>
+    public IReadOnlyList<string> Ids => [.. vectors.OfType<NewVector>().Select(vector => vector.Id)];
 
     /// <summary>Ends the request when one of the vectors cannot be written, or they do not fit one transaction.</summary>
     /// <exception cref="ApiException">400 with the faults; 413.</exception>
@@ -67,8 +67,6 @@ public sealed class VectorBatch(IReadOnlyList<NewVector?> vectors, IReadOnlyList
     /// <summary>The vectors that can be written, in as few parts as fit an append each; one at least, which may be empty.</summary>
     public IReadOnlyList<VectorBatchPart> Parts()
     {
-        // The answer goes along with the last part, and tells of each that failed.
-        var room = errors.Count == 0 ? Log.AppendBytesMax : Log.AppendBytesMax / 2;
         var parts = new List<List<int>> { new() };
         var bytes = 0;
         for (var index = 0; index < vectors.Count; index++)
@@ -79,7 +77,7 @@ public sealed class VectorBatch(IReadOnlyList<NewVector?> vectors, IReadOnlyList
             }
 
             var size = LogRecords.OverheadBytes + vector.RecordBytes;
-            if (bytes + size > room)
+            if (bytes + size > Log.AppendBytesMax)
             {
                 parts.Add([]);
                 bytes = 0;
@@ -115,7 +113,7 @@ public sealed class VectorBatch(IReadOnlyList<NewVector?> vectors, IReadOnlyList
 
     private static void ThrowIfAny(IEnumerable<ApiException> errors)
     {
-        var faults = errors.SelectMany(error => error.Details).Take(FaultsMax).ToDictionary(StringComparer.Ordinal);
+        var faults = errors.SelectMany(error => error.Details).Take(Faults.CountMax).ToDictionary(StringComparer.Ordinal);
         if (faults.Count > 0)
         {
             throw ApiException.InvalidParameters(faults);
@@ -128,6 +126,9 @@ public sealed class VectorBatch(IReadOnlyList<NewVector?> vectors, IReadOnlyList
 /// <param name="Places">The places of these.</param>
 public sealed record VectorBatchPart(IReadOnlyList<NewVector?> Vectors, IReadOnlyList<int> Places)
 {
+    /// <summary>Their ids.</summary>
+    public IReadOnlyList<string> Ids => [.. Places.Select(place => Vectors[place]!.Id)];
+
     /// <summary>Writes those that fit what is there; a later one may replace an earlier one.</summary>
     public VectorBatchOutcome TryWriteTo(VectorDraft draft, DateTimeOffset now)
     {

@@ -48,7 +48,8 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
     // Looking at the clock takes as long as comparing a short vector.
     private const int RowsBetweenLooks = 64;
 
-    // How much of a choice is a vector's own match; the rest is how little it is like those that were chosen before.
+    // How much of a choice is a vector's own match; the rest is how little it is like those that were chosen before. So what is least like them comes before
+    // what is the same as one of them, as long as it matches more than 4/7 as well as the best.
     private const double OwnShare = 0.7;
 
     private readonly List<VectorHit> _found = [];
@@ -95,7 +96,7 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
         return new VectorSearch(state.Settle(), query, now, time, isOver).Run();
     }
 
-    // Null when the tail replaces so much of what is found that it takes more.
+    // Null when the nearest clusters hold too few, or the tail replaces too many of them.
     private async Task<VectorHits?> FindInPartsAsync((int Dimension, Metric Metric) shape, CancellationToken cancellationToken)
     {
         CheckDimension(shape.Dimension);
@@ -107,11 +108,11 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
             var search = new SegmentSearch(prepared, parts, Wanted, isOver);
             var clusters = search.Choose(Reach(parts, parts.Sum(part => part.Rows?.Count ?? part.Segment.Rows))).GroupBy(cluster => cluster.Part, cluster => cluster.Cluster);
             await Task.WhenAll(clusters.Select(some => parts[some.Key].Segment.NeedCodesAsync(some))).WaitAsync(cancellationToken);
-            var closest = search.ClosestByCodes(CandidatesOf(Wanted)).ToList();
-            var rows = closest.ConvertAll(row => new SegmentRow(parts[row.Part].Segment, row.Row, null));
+            var closest = search.ClosestByCodes(CandidatesOf(Wanted));
+            var rows = closest.Select(row => new SegmentRow(parts[row.Part].Segment, row.Row, null)).ToList();
             await VectorState.NeedAsync(rows).WaitAsync(cancellationToken);
             var there = closest.Where((_, index) => !state.IsReplaced(rows[index])).ToList();
-            if (there.Count < Wanted && there.Count < closest.Count)
+            if (there.Count < Wanted)
             {
                 return null;
             }
@@ -379,14 +380,21 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
 
         var metric = compared == Metric.Euclidean ? Metric.Euclidean : Metric.Cosine;
         var (least, most) = (best[^1].Score, best[0].Score);
-        var left = best.Select(hit => (Hit: hit, Match: most > least ? (hit.Score - least) / (most - least) : 1)).ToList();
+        var left = best.Select(hit => (Hit: hit, Match: most > 0 ? Math.Max(0, hit.Score) / most : most > least ? (hit.Score - least) / (most - least) : 1)).ToList();
         var likeness = new double[best.Count];
         while (chosen.Count < Math.Min(query.TopK, ExploredPlacesMax) && left.Count > 0)
         {
+            // Both are taken relative to the most that there is. Matches are often all close to one another, and likenesses too.
+            var widest = 0d;
+            for (var other = 0; other < left.Count; other++)
+            {
+                widest = Math.Max(widest, 1 - likeness[other]);
+            }
+
             var next = 0;
             for (var other = 1; other < left.Count; other++)
             {
-                next = Worth(other) > Worth(next) ? other : next;
+                next = Worth(other, widest) > Worth(next, widest) ? other : next;
             }
 
             var values = left[next].Hit.Vector.Values;
@@ -403,7 +411,7 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
         chosen.AddRange(left.Take(query.TopK - chosen.Count).Select(item => item.Hit));
         return chosen;
 
-        double Worth(int place) => (OwnShare * left[place].Match) - ((1 - OwnShare) * likeness[place]);
+        double Worth(int place, double widest) => (OwnShare * left[place].Match) + (widest > 0 ? (1 - OwnShare) * (1 - likeness[place]) / widest : 0);
     }
 
     private RowSet NewSet(int rows)

@@ -128,9 +128,11 @@ public static class VectorJson
             WriteValues(writer, vector.Values);
         }
 
+        // A superposition that has ended is told of no more, whether it has been removed yet or not.
         var facts = vector.Facts;
+        var isCoherent = facts.IsCoherent(now);
         writer.WriteStartArray("contexts");
-        foreach (var context in facts.IsCoherent(now) ? facts.Contexts : [])
+        foreach (var context in isCoherent ? facts.Contexts : [])
         {
             writer.WriteStartObject();
             writer.WriteString("name", context.Name);
@@ -139,7 +141,7 @@ public static class VectorJson
         }
 
         writer.WriteEndArray();
-        if (facts.Coherence is { } coherence)
+        if (isCoherent && facts.Coherence is { } coherence)
         {
             writer.WriteNumber("coherence_time_ms", (long)coherence.TotalMilliseconds);
         }
@@ -153,7 +155,7 @@ public static class VectorJson
             WriteMetadata(writer, facts.Metadata.Span);
         }
 
-        writer.WriteBoolean("quantum_encoded", facts.IsCoherent(now));
+        writer.WriteBoolean("quantum_encoded", isCoherent);
         writer.WriteString("timestamp", Json.Format(facts.WrittenAt));
     }
 

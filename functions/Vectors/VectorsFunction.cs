@@ -12,6 +12,10 @@ public sealed class VectorsFunction(ApiGate gate, VectorStore vectors, TimeProvi
     private const int SizeDefault = 50;
     private const int SizeMax = 100;
 
+    // How long an answer is at most that goes along with the fullest append; enciphered, and as text in a request, it takes almost twice that. A longer one is
+    // kept by itself, once the append is done.
+    private const int AnswerBytesMax = Log.AlongBytesMax / 2;
+
     // Pages are counted from 1, as far as whole numbers of 32 bits go.
     private const int PageMax = int.MaxValue / SizeMax;
 
@@ -43,6 +47,7 @@ public sealed class VectorsFunction(ApiGate gate, VectorStore vectors, TimeProvi
         body.ThrowIfInvalid();
         return await CommitAsync(
             caller,
+            [vector.Id],
             draft =>
             {
                 var now = time.GetUtcNow();
@@ -86,6 +91,7 @@ public sealed class VectorsFunction(ApiGate gate, VectorStore vectors, TimeProvi
         var update = VectorUpdate.From(await JsonBody.ReadAsync(request, isRequired: true, cancellationToken, VectorLimits.BodyBytesMax));
         return await CommitAsync(
             caller,
+            [id],
             draft =>
             {
                 update.WriteTo(draft, id, time.GetUtcNow());
@@ -99,6 +105,7 @@ public sealed class VectorsFunction(ApiGate gate, VectorStore vectors, TimeProvi
         RequireId(request, id);
         return await CommitAsync(
             caller,
+            [id],
             draft => draft.Delete(id) ? Json.Result(new DeletedVectorView(id, "deleted", 0)) : throw ApiException.NotFound("id", "vector"),
             cancellationToken);
     }
@@ -114,7 +121,7 @@ public sealed class VectorsFunction(ApiGate gate, VectorStore vectors, TimeProvi
         {
             batch.RequireAll();
             var id = caller.NewId("tx_", time.GetUtcNow());
-            return await CommitAsync(caller, draft => batch.WriteTo(draft, id, time.GetUtcNow()), cancellationToken);
+            return await CommitAsync(caller, batch.Ids, draft => batch.WriteTo(draft, id, time.GetUtcNow()), cancellationToken);
         }
 
         // As few appends as their size allows. The last one takes the answer along.
@@ -122,14 +129,22 @@ public sealed class VectorsFunction(ApiGate gate, VectorStore vectors, TimeProvi
         foreach (var part in parts.SkipLast(1))
         {
             outcomes.Add(await vectors.Of(caller.Tenant).CommitAsync(
-                draft => part.TryWriteTo(draft, time.GetUtcNow()), _ => Task.FromResult<IReadOnlyList<TableAction>>([]), cancellationToken));
+                part.Ids, draft => part.TryWriteTo(draft, time.GetUtcNow()), _ => Task.FromResult<IReadOnlyList<TableAction>>([]), cancellationToken));
         }
 
-        return await CommitAsync(caller, draft => batch.Answer([.. outcomes, parts[^1].TryWriteTo(draft, time.GetUtcNow())]), cancellationToken);
+        return await CommitAsync(
+            caller, parts[^1].Ids, draft => batch.Answer([.. outcomes, parts[^1].TryWriteTo(draft, time.GetUtcNow())]), cancellationToken);
     }
 
-    private Task<JsonAnswer> CommitAsync(Caller caller, Func<VectorDraft, JsonAnswer> prepare, CancellationToken cancellationToken) =>
-        vectors.Of(caller.Tenant).CommitAsync(prepare, answer => caller.RecordAsync(answer, isFinal: true, cancellationToken), cancellationToken);
+    private Task<JsonAnswer> CommitAsync(
+        Caller caller, IReadOnlyCollection<string> ids, Func<VectorDraft, JsonAnswer> prepare, CancellationToken cancellationToken) =>
+        vectors.Of(caller.Tenant).CommitAsync(
+            ids,
+            prepare,
+            answer => answer.BodyBytes <= AnswerBytesMax
+                ? caller.RecordAsync(answer, isFinal: true, cancellationToken)
+                : Task.FromResult<IReadOnlyList<TableAction>>([]),
+            cancellationToken);
 
     private static string? IdOf(HttpRequest request) => PathText.Of(request, "id", PathBefore);
 

@@ -1,6 +1,7 @@
 using System.Net;
 using QuantumFlux.Tests.Anchors;
 using QuantumFlux.Tests.Cache;
+using QuantumFlux.Tests.Vectors;
 
 namespace QuantumFlux.Tests;
 
@@ -132,6 +133,68 @@ public sealed class StorageBudgetTests
         {
             var count = await app.Requests.DuringAsync(call);
             Assert.True(count <= budget, $"{count} storage requests instead of {budget}");
+        }
+    }
+
+    [Fact]
+    public async Task EveryCallOnVectorsKeepsItsBudget()
+    {
+        var time = new ManualTime();
+        await using var app = await TestApp.StartAsync(time, settings: TestApp.Unlimited);
+        var client = await app.TenantAsync();
+        await client.WarmVectorsAsync();
+        var batch = Enumerable.Range(0, 100).Select(index => $$"""{"id":"b{{index}}","vector":{{VectorClient.Json(Enumerable.Range(0, 784).Select(axis => (float)((axis * index) % 17)))}}}""").ToList();
+        var (one, two) = (VectorClient.Json(Enumerable.Range(0, 784).Select(axis => axis * 0.1f)), VectorClient.Json(Enumerable.Range(0, 784).Select(axis => 1 / (axis + 1f))));
+
+        // The first write of all makes the tables. A tenant's first one on an instance reads manifest and log, and the first of an hour announces the tenant.
+        (await (await app.TenantAsync()).WriteAsync("a", "[1]")).Expect(HttpStatusCode.Created);
+        await CostsAsync(4, async () => (await client.WriteAsync("a", one)).Expect(HttpStatusCode.Created));
+
+        await CostsAsync(1, async () => (await client.WriteAsync("b", one)).Expect(HttpStatusCode.Created));
+        await CostsAsync(1, async () => (await client.WriteAsync("b", two)).Expect(HttpStatusCode.OK));
+        await CostsAsync(1, async () => (await client.BatchAsync(batch)).Expect(HttpStatusCode.Created));
+        await CostsAsync(1, async () => (await client.BatchAsync(batch, isTransaction: false)).Expect(HttpStatusCode.Created));
+        await CostsAsync(1, async () => (await client.ChangeAsync("b", """{"metadata":{"a":1}}""")).Expect(HttpStatusCode.OK));
+        await CostsAsync(1, async () => (await client.ReadAsync("b")).Expect(HttpStatusCode.OK));
+        await CostsAsync(1, async () => (await client.ReadAsync("missing")).Expect(HttpStatusCode.NotFound));
+        await CostsAsync(1, async () => (await client.GetAsync($"{VectorClient.Root}?page=2&size=50")).Expect(HttpStatusCode.OK));
+        await CostsAsync(1, async () => (await client.QueryAsync(one)).Expect(HttpStatusCode.OK));
+        await CostsAsync(1, async () => Assert.True((await client.QueryAsync(one)).IsHit()));
+        await CostsAsync(1, async () => (await client.QueryAsync(two, "\"mode\":\"exploratory\",\"enable_tunneling\":true,\"filters\":{\"metadata.a\":1}")).Expect(HttpStatusCode.OK));
+        await CostsAsync(0, async () => (await client.QueryAsync(two, "\"consistency\":\"eventual\"")).Expect(HttpStatusCode.OK));
+        await CostsAsync(1, async () => (await client.RemoveAsync("b")).Expect(HttpStatusCode.OK));
+        await CostsAsync(0, async () => (await client.WriteAsync("b", "[\"x\"]")).Expect(HttpStatusCode.BadRequest));
+
+        // A refusal that another instance could have undone looks first.
+        await CostsAsync(1, async () => (await client.RemoveAsync("b")).Expect(HttpStatusCode.NotFound));
+        await CostsAsync(1, async () => (await client.WriteAsync("b", "[1]")).Expect(HttpStatusCode.BadRequest));
+        await CostsAsync(1, async () => (await client.BatchAsync(["""{"id":"b","vector":[1]}"""], isTransaction: false)).Expect(HttpStatusCode.OK));
+
+        // With an Idempotency-Key: the claim, and the answer where it does not go along.
+        await client.WriteAsync("b", one, "", ("Idempotency-Key", "warm"));
+        await CostsAsync(2, async () => (await client.WriteAsync("c", one, "", ("Idempotency-Key", "write"))).Expect(HttpStatusCode.Created));
+        await CostsAsync(2, async () => (await client.WriteAsync("c", one, "", ("Idempotency-Key", "write"))).Expect(HttpStatusCode.Created));
+        await CostsAsync(2, async () => (await client.BatchAsync(batch, null, ("Idempotency-Key", "batch"))).Expect(HttpStatusCode.Created));
+        await CostsAsync(2, async () => (await client.ChangeAsync("c", """{"metadata":{"a":1}}""", ("Idempotency-Key", "change"))).Expect(HttpStatusCode.OK));
+        await CostsAsync(2, async () => (await client.RemoveAsync("c", ("Idempotency-Key", "remove"))).Expect(HttpStatusCode.OK));
+        await CostsAsync(3, async () => (await client.RemoveAsync("c", ("Idempotency-Key", "remove nothing"))).Expect(HttpStatusCode.NotFound));
+
+        // The same from segments.
+        await app.BuildSegmentAsync(client);
+        await CostsAsync(1, async () => (await client.QueryAsync(two)).Expect(HttpStatusCode.OK));
+        await CostsAsync(1, async () => (await client.ReadAsync("b5")).Expect(HttpStatusCode.OK));
+        await CostsAsync(1, async () => (await client.GetAsync(VectorClient.Root)).Expect(HttpStatusCode.OK));
+        await CostsAsync(1, async () => (await client.ChangeAsync("b5", """{"metadata":{"a":1}}""")).Expect(HttpStatusCode.OK));
+        await CostsAsync(1, async () => (await client.RemoveAsync("b6")).Expect(HttpStatusCode.OK));
+
+        // Many who write or ask at once share requests.
+        Assert.InRange(
+            await app.Requests.DuringAsync(() => Task.WhenAll(Enumerable.Range(0, 30).Select(async index => (await client.WriteAsync($"n{index}", one)).Expect(HttpStatusCode.Created)))), 1, 30);
+
+        async Task CostsAsync(int budget, Func<Task> call)
+        {
+            var count = await app.Requests.DuringAsync(call);
+            Assert.True(count == budget, $"{count} storage requests instead of {budget}");
         }
     }
 

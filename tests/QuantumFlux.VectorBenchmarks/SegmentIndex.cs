@@ -23,7 +23,7 @@ public sealed class SegmentIndex : IDisposable
         _ids = [.. Enumerable.Range(0, rows.Count).Select(row => int.Parse(Segment.IdOf(row), CultureInfo.InvariantCulture))];
         var alive = new RowSet(rows.Count);
         alive.Fill();
-        var info = new SegmentInfo(Segment.Id, 1, rows.Count, rows.Count, Segment.Bytes, _now, rows.Count, 1);
+        var info = new SegmentInfo(Segment.Id, 1, rows.Count, rows.Count, Segment.Bytes, Segment.Header.HeadBytes, _now, rows.Count, 1);
         State = VectorState.Of(new VectorManifest([info], null, [], 0, 1, null), [LiveSegment.Of(Segment, alive)]);
     }
 

@@ -1,9 +1,11 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.Net;
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
+using QuantumFlux.Tests.Vectors;
 
 namespace QuantumFlux.Tests.Api;
 
@@ -22,6 +24,7 @@ public sealed class MalformedRequestTests
         await using var app = await TestApp.StartAsync(settings: TestApp.Unlimited, configure: Impatient);
         var client = await app.TenantAsync();
         var requests = new MalformedRequests(client.Key, "a", await client.EntangledAsync("a", "b"));
+        (await client.WriteAsync("a", "[1,2]")).Expect(HttpStatusCode.Created);
         var failures = new ConcurrentDictionary<string, string>();
 
         await Parallel.ForAsync(0, RequestsCount, new ParallelOptions { MaxDegreeOfParallelism = RequestsAtOnce }, async (index, _) =>

@@ -5,7 +5,7 @@ namespace QuantumFlux.Tests.Api;
 
 /// <summary>Requests that nobody should send, made from a seed: each is wrong in one or several ways, and a few are only strange.</summary>
 /// <param name="key">A valid API key.</param>
-/// <param name="objectId">An object that exists.</param>
+/// <param name="objectId">An object that exists, and the id of a vector of two coordinates that does.</param>
 /// <param name="entanglementId">An entanglement that exists.</param>
 public sealed class MalformedRequests(string key, string objectId, string entanglementId)
 {
@@ -37,7 +37,7 @@ public sealed class MalformedRequests(string key, string objectId, string entang
 
     private static readonly string[] _parameters =
     [
-        "limit", "starting_after", "prefix", "version", "at", "anchor", "status", "min_strength", "page", "per_page", "sort", "graceful", "backup", "anchor_type", "dataset_id", "decompress", "key", "Limit", "limit[]", "__proto__", "a%00b", "",
+        "limit", "starting_after", "prefix", "version", "at", "anchor", "status", "min_strength", "page", "per_page", "sort", "graceful", "backup", "anchor_type", "dataset_id", "decompress", "key", "size", "include_vectors", "include_metadata", "Limit", "limit[]", "__proto__", "a%00b", "",
     ];
 
     private static readonly string[] _json =
@@ -46,6 +46,10 @@ public sealed class MalformedRequests(string key, string objectId, string entang
         "\"\ttab\"", "[]", "{}", "[[]]", "[1,2,3]", "[1,]", "{\"a\":1,}", "{\"a\"}", "{'a':1}", "{\"a\":1}{\"b\":2}", "// comment", "/* */{}", "99999999999999999999999999999999999999",
         "[0]", "[8]", "[1,1]", "[1.5]", "[\"1\"]", "[null]", "[1,2,3,4,5,6,7,8]", "{\"bidirectional\":\"yes\"}", "{\"bidirectional\":null,\"x\":1}", "\"eternal\"", "\"temporal\"", "0.9847", "0.1", "1.0000001",
         "\"2024-13-01\"", "{\"\":0}", "{\"\\ud800\":0}", "[\"read\",\"read\"]", "[\"root\"]", "\"free\"", "\"live\"", "\"src_4a7b9c3d2e1f5g8h4j6k7m9n0p2q3r5s\"",
+        "[0.1,-0.2]", "[1e-400,1e38]", "[1e15,1e15]", "[1,1e400]", "[null,0]", "[{}]", "[{\"name\":\"a\",\"weight\":0.5}]", "[{\"name\":\"\\ud800\",\"weight\":2},{}]", "\"exploratory\"", "\"precise\"", "\"eventual\"",
+        "\"dot\"", "\"euclidean\"", "1000", "1001", "3153600000000", "{\"metadata.a\":1}", "{\"metadata.a\":{\"$gt\":\"\\ud800\"}}", "{\"metadata.\":{\"$in\":[null,1e400,\"\",true]}}", "{\"$or\":[]}", "{\"$and\":[{}]}",
+        "{\"$not\":{\"metadata.a.b\":{\"$not\":{\"$exists\":1}}}}", "{\"metadata.a\":{\"$not\":{}}}", "{\"metadata.a\":{\"$nin\":[[],{}]}}", "{\"metadata\":1}", "{\"a\":{\"\\ud800\":[[[1e999,\"\\ud800\"]]]}}",
+        "[{\"id\":\"b\",\"vector\":[1,2]},{\"id\":\"b\",\"vector\":[1]},{}]", "[{\"id\":\"..\",\"vector\":[\"1\"]}]", "\"batch\"", "\"\\u0000\"",
     ];
 
     private static readonly string[] _members =
@@ -53,6 +57,20 @@ public sealed class MalformedRequests(string key, string objectId, string entang
         "source_id", "target_id", "entanglement_strength", "dimensional_pathway", "persistence", "options", "name", "environment", "tier", "scopes", "account_id", "key_id", "key",
         "block_ids", "sha256", "content_type", "value", "ttl_seconds", "operations", "unknown", "", "__proto__", "Source_Id", "$where", "a.b", "\\u0073ource_id",
         "dataset_id", "anchor_time", "anchor_type", "duration_seconds", "period_seconds",
+        "id", "vector", "vectors", "contexts", "coherence_time_ms", "metadata", "metric", "transaction", "context", "mode", "enable_tunneling", "top_k", "timeout_ms", "filters",
+        "include_vectors", "include_metadata", "consistency",
+    ];
+
+    private static readonly string[] _batches =
+    [
+        "\"vectors\":[{\"id\":\"b\",\"vector\":[1,2]}]", "\"vectors\":[{\"id\":\"b\",\"vector\":[1,2]},{\"id\":\"b\",\"vector\":[1]}],\"transaction\":false",
+        "\"vectors\":[{}],\"transaction\":false", "\"vectors\":[{\"id\":\"b\",\"vector\":[1,2,3]}],\"transaction\":false",
+    ];
+
+    private static readonly string[] _queries =
+    [
+        "\"vector\":[1,2]", "\"vector\":[1,2],\"context\":\"a\"", "\"vector\":[1,2],\"timeout_ms\":1", "\"vector\":[1,2],\"top_k\":1000,\"mode\":\"exploratory\",\"enable_tunneling\":true",
+        "\"vector\":[1,2],\"filters\":{\"$or\":[{\"metadata.a\":{\"$in\":[1,null,\"\"]}},{\"$not\":{\"metadata.b\":{\"$gt\":1e400}}}]}",
     ];
 
     private static readonly string[] _headers =
@@ -88,9 +106,11 @@ public sealed class MalformedRequests(string key, string objectId, string entang
 
     private byte[] Head(Random random, out byte[] body)
     {
-        var (verb, path) = Operation(random);
-        var target = Root(random) + path + (random.Next(3) == 0 ? "?" + Query(random) : "");
-        body = verb is "PUT" or "POST" or "PATCH" || random.Next(10) == 0 ? Body(random) : [];
+        var version = random.Next(3) == 0 ? 2 : 3;
+        var (verb, path) = version == 2 ? QStoreOperation(random) : Operation(random);
+        verb = random.Next(10) == 0 ? Pick(random, _verbs) : verb;
+        var target = Root(random, version) + path + (random.Next(3) == 0 ? "?" + Query(random) : "");
+        body = verb is "PUT" or "POST" or "PATCH" || random.Next(10) == 0 ? Body(random, path) : [];
 
         var head = new StringBuilder($"{verb} {target} HTTP/1.1\r\nHost: localhost\r\n");
         AddKey(random, head);
@@ -112,20 +132,33 @@ public sealed class MalformedRequests(string key, string objectId, string entang
         return Encoding.Latin1.GetBytes(head.Append("\r\n").ToString());
     }
 
-    private static string Root(Random random) => random.Next(12) == 0
+    private static string Root(Random random, int version) => random.Next(12) == 0
         ? Pick(random, ["/api/v2", "/v2", "/api", "", "/API/V3", "//api//v3", "/api/v3/.", "/api/../api/v3", "http://localhost/v3", "http://evil.example/api/v3", "/%61pi/v3", "/v3/v3", "/api/v3%2F"])
-        : Pick(random, ["/api/v3", "/v3"]);
+        : Pick(random, [$"/api/v{version}", $"/v{version}"]);
+
+    private (string Verb, string Path) QStoreOperation(Random random) => random.Next(8) switch
+    {
+        0 => ("POST", "/vectors"),
+        1 => ("GET", Pick(random, ["/vectors", "/vectors/"])),
+        2 => ("POST", "/vectors/batch"),
+        3 => ("PUT", $"/vectors/{Id(random)}"),
+        4 => (Pick(random, ["GET", "HEAD", "DELETE"]), $"/vectors/{Id(random)}"),
+        5 => (Pick(random, ["GET", "PUT"]), $"/vectors/{Id(random)}{Pick(random, ["/", "//", "%2F"])}{Pick(random, _ids)}"),
+        _ => ("POST", "/query"),
+    };
+
+    private string Id(Random random) => random.Next(8) switch
+    {
+        0 or 1 or 2 => objectId,
+        3 => entanglementId,
+        4 when random.Next(6) == 0 => new string('a', random.Next(8_000)),
+        _ => Pick(random, _ids),
+    };
 
     private (string Verb, string Path) Operation(Random random)
     {
-        var id = random.Next(8) switch
-        {
-            0 or 1 or 2 => objectId,
-            3 => entanglementId,
-            4 when random.Next(6) == 0 => new string('a', random.Next(8_000)),
-            _ => Pick(random, _ids),
-        };
-        var (verb, path) = random.Next(22) switch
+        var id = Id(random);
+        return random.Next(22) switch
         {
             0 => ("POST", "/auth/keys"),
             1 => ("GET", "/auth/keys"),
@@ -149,7 +182,6 @@ public sealed class MalformedRequests(string key, string objectId, string entang
             20 => (Pick(random, ["GET", "HEAD", "DELETE"]), $"/cache/crystal/{id}{Pick(random, ["", "/", "//", "%2F"])}{Pick(random, _ids)}"),
             _ => ("GET", Pick(random, _paths)),
         };
-        return (random.Next(10) == 0 ? Pick(random, _verbs) : verb, path);
     }
 
     private static string Query(Random random) => string.Join('&', Enumerable.Range(0, 1 + random.Next(3)).Select(_ =>
@@ -195,12 +227,12 @@ public sealed class MalformedRequests(string key, string objectId, string entang
         _ => Pick(random, _headerValues),
     };
 
-    private static byte[] Body(Random random) => random.Next(24) switch
+    private static byte[] Body(Random random, string path) => random.Next(30) switch
     {
         0 => [],
-        1 => Encoding.Unicode.GetBytes(Json(random)),
-        2 => [0xEF, 0xBB, 0xBF, .. Encoding.UTF8.GetBytes(Json(random))],
-        3 => [0xFF, 0xFE, .. Encoding.Unicode.GetBytes(Json(random))],
+        1 => Encoding.Unicode.GetBytes(Json(random, path)),
+        2 => [0xEF, 0xBB, 0xBF, .. Encoding.UTF8.GetBytes(Json(random, path))],
+        3 => [0xFF, 0xFE, .. Encoding.Unicode.GetBytes(Json(random, path))],
         4 => [.. Encoding.UTF8.GetBytes("{\"name\":\""), 0xC0, 0xAF, 0xED, 0xA0, 0x80, 0xFF, .. Encoding.UTF8.GetBytes("\"}")],
         5 => Encoding.UTF8.GetBytes(new string('[', random.Next(100_000))),
         6 => Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("{\"a\":", random.Next(20_000)))),
@@ -212,18 +244,27 @@ public sealed class MalformedRequests(string key, string objectId, string entang
         12 => Encoding.UTF8.GetBytes("{" + string.Join(',', Enumerable.Range(0, random.Next(5_000)).Select(index => $"\"m{index}\":0")) + "}"),
         13 => Encoding.UTF8.GetBytes(Pick(random, _json)),
         14 => Encoding.UTF8.GetBytes($"{{\"block_ids\":[{string.Join(',', Enumerable.Repeat(Pick(random, _json), random.Next(4_000)))}]}}"),
-        _ => Encoding.UTF8.GetBytes(Json(random)),
+        15 => Encoding.UTF8.GetBytes($"{{\"id\":\"a\",\"vector\":[{string.Join(',', Enumerable.Repeat(Pick(random, _json), random.Next(5_000)))}]}}"),
+        16 => Encoding.UTF8.GetBytes($"{{\"vectors\":[{string.Join(',', Enumerable.Repeat(Json(random, "/vectors"), random.Next(1_100)))}],\"transaction\":{Pick(random, ["true", "false", "null"])}}}"),
+        17 => Encoding.UTF8.GetBytes($"{{\"vector\":[1,2],\"filters\":{string.Concat(Enumerable.Repeat(Pick(random, ["{\"$not\":", "{\"$or\":[", "{\"metadata.a\":{\"$not\":"]), random.Next(40)))}"),
+        18 => Encoding.UTF8.GetBytes($"{{\"id\":\"a\",\"vector\":[1,2],\"metadata\":{{\"a\":{string.Concat(Enumerable.Repeat("[", random.Next(70)))}{new string(']', random.Next(70))}}}}}"),
+        _ => Encoding.UTF8.GetBytes(Json(random, path)),
     };
 
     // Half of the members as they should be, so that a request gets beyond its first fault.
-    private static string Json(Random random)
+    private static string Json(Random random, string path)
     {
         var members = new List<string>();
         if (random.Next(2) == 0)
         {
-            members.Add(random.Next(2) == 0
-                ? "\"source_id\":\"a\",\"target_id\":\"b\",\"entanglement_strength\":0.9"
-                : "\"dataset_id\":\"a\",\"anchor_time\":\"2024-11-19T14:47:23.470Z\",\"anchor_type\":\"periodic\"");
+            members.Add(path switch
+            {
+                "/vectors" => "\"id\":\"a\",\"vector\":[1,2]",
+                "/vectors/batch" => Pick(random, _batches),
+                "/query" => Pick(random, _queries),
+                _ when random.Next(2) == 0 => "\"source_id\":\"a\",\"target_id\":\"b\",\"entanglement_strength\":0.9",
+                _ => "\"dataset_id\":\"a\",\"anchor_time\":\"2024-11-19T14:47:23.470Z\",\"anchor_type\":\"periodic\"",
+            });
         }
 
         for (var count = random.Next(5); count > 0; count--)

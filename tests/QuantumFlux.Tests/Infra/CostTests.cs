@@ -7,6 +7,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using QuantumFlux.Api;
 using QuantumFlux.Local;
 using QuantumFlux.Storage;
+using QuantumFlux.Tests.Vectors;
 
 namespace QuantumFlux.Tests.Infra;
 
@@ -25,12 +26,14 @@ public sealed partial class CostTests
         var blobs = new Counts();
         var time = new ManualTime();
         var address = await AzuriteFixture.Address;
-        await using var app = await TestApp.StartAsync(time, configure: services => services.Replace(ServiceDescriptor.Singleton(new StorageAccounts(
+        await using var app = await TestApp.StartAsync(time, settings: TestApp.Unlimited, configure: services => services.Replace(ServiceDescriptor.Singleton(new StorageAccounts(
             new StorageAccount(new RestTables(address, null, new CountingByVerb(tables)), new RestBlobs(address, null, new CountingByVerb(blobs))),
             new Dictionary<int, StorageAccount>()))));
         var client = await app.TenantAsync();
         await client.WarmAsync();
         await client.PutObjectAsync("warm-large", new string('w', 1_000_000));
+        await client.WarmVectorsAsync();
+        await client.WriteAsync("warm", VectorClient.Json(new float[784]));
         var measured = new Dictionary<string, (int Tables, int BlobReads, int BlobWrites)>
         {
             ["A refused request (401)"] = await DuringAsync(() => app.Http.GetAsync("/api/v3/quantum/objects")),
@@ -43,6 +46,12 @@ public sealed partial class CostTests
         await client.PutObjectAsync("b", "other");
         measured["Entangle two objects"] = await DuringAsync(async () => (await client.EntangleAsync("a", "b")).Expect(HttpStatusCode.OK));
         measured["Object write with one partner, 1 KB"] = await DuringAsync(() => client.PutObjectAsync("a", new string('p', 1000)));
+
+        var vectors = Enumerable.Range(0, 101).Select(index => VectorClient.Json(Enumerable.Range(0, 784).Select(axis => (float)(axis % (index + 2))))).ToList();
+        measured["Vector insert, 784 numbers"] = await DuringAsync(async () => (await client.WriteAsync("v100", vectors[100])).Expect(HttpStatusCode.Created));
+        measured["Batch of 100 such vectors"] = await DuringAsync(async () => (await client.BatchAsync(
+            vectors.Take(100).Select((values, index) => $"{{\"id\":\"v{index}\",\"vector\":{values}}}"))).Expect(HttpStatusCode.Created));
+        measured["Vector query"] = await DuringAsync(async () => (await client.QueryAsync(vectors[0])).Expect(HttpStatusCode.OK));
 
         var told = Rows().ToDictionary(row => row.Call, row => (row.Tables, row.BlobReads, row.BlobWrites));
 

@@ -1,6 +1,4 @@
-using System.Diagnostics;
 using System.Net;
-using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 
@@ -11,11 +9,11 @@ public sealed partial class SampleTests : IAsyncLifetime
 {
     private const string SpecifiedAddress = "https://api.quantumflux.example/v3";
 
-    private HostProcess _host = null!;
+    private readonly SampleHost _host = new();
 
-    public async Task InitializeAsync() => _host = await HostProcess.StartAsync("--ephemeral");
+    public Task InitializeAsync() => _host.InitializeAsync();
 
-    public async Task DisposeAsync() => await _host.DisposeAsync();
+    public Task DisposeAsync() => _host.DisposeAsync();
 
     [Theory]
     [InlineData("/v3")]
@@ -36,22 +34,22 @@ public sealed partial class SampleTests : IAsyncLifetime
     [InlineData("/api/v3")]
     public async Task TheEntanglementSamplesGetTheirDocumentedAnswers(string root)
     {
-        var key = Header(Specification.Sample("API Key Authentication", "http"));
+        var key = SampleHost.Header(Specification.Sample("API Key Authentication", "http"));
         var headers = Specification.Sample("Create Entangled Pair", "http").Replace("Bearer {api_key}", key.Value, StringComparison.Ordinal);
 
-        var created = await SendAsync(HttpMethod.Post, root + "/quantum/entangle", headers, Specification.Sample("Create Entangled Pair", "json", 0));
+        var created = await _host.SendAsync(HttpMethod.Post, root + "/quantum/entangle", headers, Specification.Sample("Create Entangled Pair", "json", 0));
         Specification.Resembles(Specification.Sample("Create Entangled Pair", "json", 1), created.Expect(HttpStatusCode.OK).Json);
 
         var request = Specification.Sample("List Entanglements", "http").Split('\n', 2);
-        var listed = await SendAsync(HttpMethod.Get, request[0].Split(' ')[1].Replace("/api/v3", root, StringComparison.Ordinal), request[1], null);
+        var listed = await _host.SendAsync(HttpMethod.Get, request[0].Split(' ')[1].Replace("/api/v3", root, StringComparison.Ordinal), request[1], null);
         Specification.Resembles(Specification.Sample("List Entanglements", "json"), listed.Expect(HttpStatusCode.OK).Json);
 
         var path = $"{root}/quantum/entangle/{created.Json.GetProperty("entanglement_id").GetString()}";
-        var found = await SendAsync(HttpMethod.Get, path, headers, null);
+        var found = await _host.SendAsync(HttpMethod.Get, path, headers, null);
         Specification.Resembles(
             Specification.Sample("Get Entanglement Details", "json"), found.Expect(HttpStatusCode.OK).Json, "expires_at", "quantum_signature", "crystal_cache");
 
-        var dissolved = await SendAsync(HttpMethod.Delete, path + "?backup=true", headers, null);
+        var dissolved = await _host.SendAsync(HttpMethod.Delete, path + "?backup=true", headers, null);
         Specification.Resembles(Specification.Sample("Dissolve Entanglement", "json"), dissolved.Expect(HttpStatusCode.OK).Json);
     }
 
@@ -63,18 +61,18 @@ public sealed partial class SampleTests : IAsyncLifetime
         var headers = Specification.Sample("API Key Authentication", "http");
         var path = root + "/temporal/anchor";
 
-        var created = await SendAsync(HttpMethod.Post, path, headers, Specification.Sample("Create Anchor", "json", 0));
+        var created = await _host.SendAsync(HttpMethod.Post, path, headers, Specification.Sample("Create Anchor", "json", 0));
         Specification.Resembles(Specification.Sample("Create Anchor", "json", 1), created.Expect(HttpStatusCode.Created).Json);
         var (createdAt, expiresAt) = (created.Json.GetProperty("created_at").GetDateTimeOffset(), created.Json.GetProperty("expires_at").GetDateTimeOffset());
         Assert.Equal(TimeSpan.FromSeconds(847_000), expiresAt - createdAt);
 
-        var listed = await SendAsync(HttpMethod.Get, path, headers, null);
+        var listed = await _host.SendAsync(HttpMethod.Get, path, headers, null);
         Specification.Resembles(Specification.Sample("List Anchors", "json"), listed.Expect(HttpStatusCode.OK).Json);
 
-        var found = await SendAsync(HttpMethod.Get, $"{path}/{created.Json.GetProperty("anchor_id").GetString()}", headers, null);
+        var found = await _host.SendAsync(HttpMethod.Get, $"{path}/{created.Json.GetProperty("anchor_id").GetString()}", headers, null);
         Assert.Equal("active", found.Expect(HttpStatusCode.OK).Json.GetProperty("status").GetString());
 
-        var removed = await SendAsync(HttpMethod.Delete, $"{path}/{created.Json.GetProperty("anchor_id").GetString()}", headers, null);
+        var removed = await _host.SendAsync(HttpMethod.Delete, $"{path}/{created.Json.GetProperty("anchor_id").GetString()}", headers, null);
         Specification.Resembles(Specification.Sample("Remove Anchor", "json"), removed.Expect(HttpStatusCode.OK).Json);
     }
 
@@ -86,7 +84,7 @@ public sealed partial class SampleTests : IAsyncLifetime
         var sample = Specification.Sample("Error Response Format", "json");
         var body = Specification.Sample("Create Entangled Pair", "json", 0).Replace("0.9847", "0.42", StringComparison.Ordinal);
 
-        var answer = await SendAsync(HttpMethod.Post, root + "/quantum/entangle", Specification.Sample("API Key Authentication", "http"), body);
+        var answer = await _host.SendAsync(HttpMethod.Post, root + "/quantum/entangle", Specification.Sample("API Key Authentication", "http"), body);
 
         Specification.Resembles(sample, answer.Expect(HttpStatusCode.ServiceUnavailable).Json);
         Assert.True(JsonElement.DeepEquals(JsonDocument.Parse(sample).RootElement.GetProperty("error").GetProperty("details"), answer.Details));
@@ -98,16 +96,16 @@ public sealed partial class SampleTests : IAsyncLifetime
     public async Task TheCacheSamplesGetTheirDocumentedAnswers(string root)
     {
         var headers = Specification.Sample("API Key Authentication", "http");
-        var stored = await SendAsync(HttpMethod.Post, root + "/cache/crystal", headers, Specification.Sample("Store in Cache", "json", 0));
+        var stored = await _host.SendAsync(HttpMethod.Post, root + "/cache/crystal", headers, Specification.Sample("Store in Cache", "json", 0));
         Specification.Resembles(Specification.Sample("Store in Cache", "json", 1), stored.Expect(HttpStatusCode.Created).Json);
 
         var sample = Specification.Sample("Retrieve from Cache", "json");
         var path = $"{root}/cache/crystal/{stored.Json.GetProperty("key").GetString()}";
-        var read = await SendAsync(HttpMethod.Get, path, headers, null);
+        var read = await _host.SendAsync(HttpMethod.Get, path, headers, null);
         Specification.Resembles(sample, read.Expect(HttpStatusCode.OK).Json);
         Assert.True(JsonElement.DeepEquals(JsonDocument.Parse(sample).RootElement.GetProperty("value"), read.Json.GetProperty("value")));
 
-        var deleted = await SendAsync(HttpMethod.Delete, path, headers, null);
+        var deleted = await _host.SendAsync(HttpMethod.Delete, path, headers, null);
         Specification.Resembles(Specification.Sample("Delete from Cache", "json"), deleted.Expect(HttpStatusCode.OK).Json);
     }
 
@@ -123,48 +121,14 @@ public sealed partial class SampleTests : IAsyncLifetime
         Assert.EndsWith("}}", answers, StringComparison.Ordinal);
     }
 
-    private async Task<Answer> SendAsync(HttpMethod method, string path, string headers, string? body)
-    {
-        using var request = new HttpRequestMessage(method, path);
-        if (body is not null)
-        {
-            request.Content = new StringContent(body, Encoding.UTF8, "application/json");
-        }
-
-        foreach (var (name, value) in headers.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(Header))
-        {
-            // The media type stands in the content's headers already.
-            _ = request.Headers.TryAddWithoutValidation(name, value);
-        }
-
-        using var response = await _host.Http.SendAsync(request);
-        return new Answer(response.StatusCode, await response.Content.ReadAsByteArrayAsync(), response.Headers, response.Content.Headers);
-    }
-
-    private static (string Name, string Value) Header(string line) => line.Trim().Split(": ", 2) is [var name, var value] ? (name, value) : throw new FormatException(line);
-
     // Python must have the package "requests": the sample needs it.
     private Task<string> RunPythonAsync(string program, string root) => RunAsync("python3", "-", program, root);
 
     // Only the address differs from the text.
-    private async Task<string> RunAsync(string interpreter, string argument, string program, string root)
+    private Task<string> RunAsync(string interpreter, string argument, string program, string root)
     {
         Assert.Contains(SpecifiedAddress, program, StringComparison.Ordinal);
-        var local = program.Replace(SpecifiedAddress, new Uri(_host.Http.BaseAddress!, root).AbsoluteUri, StringComparison.Ordinal);
-        using var process = Process.Start(new ProcessStartInfo(interpreter, [argument])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            Environment = { ["NO_PROXY"] = "127.0.0.1" },
-        })!;
-        await process.StandardInput.WriteAsync(local);
-        process.StandardInput.Close();
-        var error = process.StandardError.ReadToEndAsync();
-        var said = await process.StandardOutput.ReadToEndAsync();
-        await process.WaitForExitAsync();
-        Assert.True(process.ExitCode == 0, await error);
-        return said;
+        return SampleHost.RunAsync(interpreter, argument, program.Replace(SpecifiedAddress, _host.AddressOf(root), StringComparison.Ordinal));
     }
 
     [GeneratedRegex(@"\AEntanglement created: ent_[0-9a-f]{32}\nQuantum signature: qs_[0-9a-f]{32}\nLatency: \d+ns\n\z")]
