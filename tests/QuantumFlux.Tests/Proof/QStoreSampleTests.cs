@@ -170,6 +170,8 @@ public sealed partial class QStoreSampleTests(SampleHost host) : IClassFixture<S
     private static partial Regex Replaced();
 
     // As Node prints an object.
-    [GeneratedRegex(@"\A\{\s+results: \[\s+\{\s+id: 'doc_123',\s+score: 0\.\d+,\s+vector: \[Array\],\s+metadata: \{\},\s+quantum_enhanced: true,\s+context_collapsed: 'technical'\s+\}\s+\],\s+query_time_ms: [\d.]+,\s+quantum_time_ms: [\d.]+,\s+cache_hit: false\s+\}\s+\z")]
+    [GeneratedRegex(
+        @"\A\{\s+results: \[\s+\{\s+id: 'doc_123',\s+score: 0\.\d+,\s+vector: \[Array\],\s+metadata: \{\},\s+quantum_enhanced: true,\s+context_collapsed: 'technical'\s+\}\s+\],"
+        + @"\s+query_time_ms: [\d.]+,\s+quantum_time_ms: [\d.]+,\s+cache_hit: false\s+\}\s+\z")]
     private static partial Regex Found();
 }

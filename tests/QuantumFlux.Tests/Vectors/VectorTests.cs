@@ -63,19 +63,19 @@ public sealed class VectorTests
     {
         var app = await TestApp.SharedAsync;
         var client = await app.TenantAsync();
-        var short1 = VectorClient.PathOf(id).Replace("/api/v2", "/v2", StringComparison.Ordinal);
+        var shortPath = VectorClient.PathOf(id).Replace("/api/v2", "/v2", StringComparison.Ordinal);
 
         var inserted = (await client.WriteAsync(id, "[1]")).Expect(HttpStatusCode.Created);
         (await client.WriteAsync("other", "[1]")).Expect(HttpStatusCode.Created);
         await app.BuildSegmentAsync(client);
         var read = await client.GetAsync(inserted.Header("Location")!);
         var changed = (await client.ChangeAsync(id, """{"metadata":{"a":1}}""")).Expect(HttpStatusCode.OK);
-        var readAgain = await client.GetAsync(short1);
+        var readAgain = await client.GetAsync(shortPath);
         var listed = await client.GetAsync(VectorClient.Root);
         var found = await client.QueryAsync("[1]", """
             "filters":{"metadata.a":1}
             """);
-        var deleted = (await client.DeleteAsync(short1)).Expect(HttpStatusCode.OK);
+        var deleted = (await client.DeleteAsync(shortPath)).Expect(HttpStatusCode.OK);
 
         Assert.Equal(VectorClient.PathOf(id), inserted.Header("Location"));
         Assert.All([inserted, read, changed, readAgain, deleted], answer => Assert.Equal(id, answer.Json.GetProperty("id").GetString()));
