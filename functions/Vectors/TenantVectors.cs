@@ -7,7 +7,8 @@ namespace QuantumFlux.Vectors;
 /// <summary>
 /// The vectors of one tenant on this instance: follows the tenant's log, which lies in its partition of the table <c>objects</c>, and appends to it.
 /// </summary>
-public sealed class TenantVectors(string tenant, ITables tables, SegmentStore segments, DueTenants due, TimeProvider time, Action<string> attend)
+public sealed class TenantVectors(
+    string tenant, ITables tables, SegmentStore segments, DueTenants due, VectorThresholds thresholds, TimeProvider time, Action<string> attend)
 {
     /// <summary>The kind of what falls due for tenants whose vectors are looked after.</summary>
     public const string DueKind = "vectors";
@@ -37,7 +38,7 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
     public long Bytes => Volatile.Read(ref _state)?.Segments.Sum(segment => segment.Segment.Bytes) ?? 0;
 
     /// <summary>Whether so much of a segment is gone that it should be written anew, as far as this instance knows.</summary>
-    public bool HasMuchGone => Volatile.Read(ref _state) is { } state && SegmentPlan.Of(state, isTailLong: false) is not null;
+    public bool HasMuchGone => Volatile.Read(ref _state) is { } state && SegmentPlan.Of(state, isTailLong: false, thresholds) is not null;
 
     /// <summary>The log of a tenant's vectors.</summary>
     public static Log Log(ITables tables, string tenant) => new(tables, ObjectRows.Table, tenant, "x");
@@ -353,7 +354,9 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
 
     private void NoticeWork(VectorState? state)
     {
-        if (state is not null && time.GetTimestamp() >= _restsUntil && (state.IsTailLong || _manifest.Version > state.Manifest.Version || SegmentPlan.Of(state, isTailLong: false) is not null))
+        if (state is not null
+            && time.GetTimestamp() >= _restsUntil
+            && (thresholds.IsTailLong(state) || _manifest.Version > state.Manifest.Version || SegmentPlan.Of(state, isTailLong: false, thresholds) is not null))
         {
             attend(Tenant);
         }

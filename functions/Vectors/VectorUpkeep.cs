@@ -13,7 +13,14 @@ namespace QuantumFlux.Vectors;
 /// too late with one finds the manifest changed, and gives up.
 /// </remarks>
 public sealed class VectorUpkeep(
-    StorageAccounts storage, SegmentStore segments, VectorStore vectors, DueTenants due, Telemetry telemetry, TimeProvider time, ILogger<VectorUpkeep> logger)
+    StorageAccounts storage,
+    SegmentStore segments,
+    VectorStore vectors,
+    DueTenants due,
+    VectorThresholds thresholds,
+    Telemetry telemetry,
+    TimeProvider time,
+    ILogger<VectorUpkeep> logger)
 {
     /// <summary>How long a segment may take to be built. Then another builder begins.</summary>
     public static readonly TimeSpan BuildMax = TimeSpan.FromMinutes(4);
@@ -26,9 +33,6 @@ public sealed class VectorUpkeep(
 
     private static readonly TimeSpan _rest = TimeSpan.FromSeconds(1);
 
-    // The timer makes a segment earlier: it runs where nobody waits.
-    private const int TimerTailRowsMin = 512;
-
     private readonly ITables _tables = storage.Main.Tables;
 
     /// <summary>Looks after all tenants that wrote lately. Storage requests follow those, not all that there are.</summary>
@@ -39,7 +43,7 @@ public sealed class VectorUpkeep(
             TenantVectors.DueKind,
             tenant => run.IsOver
                 ? Task.FromResult(false)
-                : run.TryAsync(tenant, "vectors", () => RunAsync(vectors.Of(tenant), TimerTailRowsMin, run, cancellationToken), cancellationToken),
+                : run.TryAsync(tenant, "vectors", () => RunAsync(vectors.Of(tenant), thresholds.TimerTailRows, run, cancellationToken), cancellationToken),
             cancellationToken);
         run.End();
     }
@@ -54,7 +58,7 @@ public sealed class VectorUpkeep(
             async () =>
             {
                 await tenant.AdoptAsync(cancellationToken);
-                return await RunAsync(tenant, VectorState.TailRowsMax, run, cancellationToken);
+                return await RunAsync(tenant, thresholds.TailRows, run, cancellationToken);
             },
             cancellationToken);
         run.End();
@@ -82,7 +86,7 @@ public sealed class VectorUpkeep(
         manifest = await CleanUpAsync(tenant.Tenant, log, manifest, run, cancellationToken);
         var tail = await log.ReadAsync(manifest.Covered, cancellationToken);
         var tailBytes = tail.Records.Sum(record => (long)record.Data.Length);
-        var isTailLong = tail.Records.Count >= tailRowsMin || tailBytes >= VectorState.TailBytesMax;
+        var isTailLong = tail.Records.Count >= tailRowsMin || tailBytes >= thresholds.TailBytes;
         if (isTailLong || tenant.HasMuchGone)
         {
             manifest = await BuildAsync(tenant, log, manifest, isTailLong, run, cancellationToken) ?? manifest;
@@ -141,7 +145,7 @@ public sealed class VectorUpkeep(
             return null;
         }
 
-        var plan = SegmentPlan.Of(state, isTailLong);
+        var plan = SegmentPlan.Of(state, isTailLong, thresholds);
         if (plan is null)
         {
             return null;
