@@ -397,6 +397,8 @@ public sealed class TenantVectors(
 
     private async Task CommitSomeAsync(List<PendingWrite> writes)
     {
+        // Before the state is looked at, which may be fresher.
+        var freshAt = Volatile.Read(ref _freshAt);
         using var held = await HoldForWritingAsync();
         var state = held.State;
         var group = new Group(state);
@@ -409,26 +411,37 @@ public sealed class TenantVectors(
                     break;
                 }
             }
-            catch (Exception) when (Volatile.Read(ref _freshAt) < write.BeganAt)
+            catch (Exception exception)
             {
-                // Perhaps only because others have written since. What came before it goes first; then it is looked at again.
-                if (group.Writes.Count == 0)
+                if (group.Writes.Count > 0)
                 {
+                    // Perhaps only because of what these write, which is not there yet. Once it is, this one is looked at again.
+                    continue;
+                }
+
+                if (freshAt < write.BeganAt)
+                {
+                    // Perhaps only because others have written since.
                     await ReadAsync();
                     return;
                 }
 
-                break;
-            }
-            catch (Exception exception)
-            {
                 write.Fail(exception);
             }
         }
 
-        if (group.Writes.Count > 0)
+        if (group.Records.Count > 0)
         {
             await AppendAsync(state, group);
+        }
+        else if (group.Writes.Exists(write => freshAt < write.Write.BeganAt))
+        {
+            // They change nothing, so no append proves that they were decided by what is there.
+            await ReadAsync();
+        }
+        else if (group.Writes.Count > 0)
+        {
+            await AnswerAsync(group);
         }
     }
 
@@ -491,10 +504,27 @@ public sealed class TenantVectors(
             await ReadAsync();
         }
 
-        foreach (var (write, _) in group.Writes.Where(write => ++write.Write.Attempts >= AttemptsMax))
+        group.Retry();
+    }
+
+    // For writes that change nothing: only what goes along is written.
+    private async Task AnswerAsync(Group group)
+    {
+        try
         {
-            write.Fail(ApiException.Unavailable());
+            if (group.Along.Count > 0 && !(await tables.WriteAsync(ObjectRows.Table, group.Along, CancellationToken.None)).IsDone)
+            {
+                group.Retry();
+                return;
+            }
         }
+        catch (StorageException exception)
+        {
+            group.Writes.ForEach(write => write.Write.Fail(exception));
+            return;
+        }
+
+        group.Writes.ForEach(write => write.Write.Succeed(write.Answer));
     }
 
     private static IEnumerable<(long, VectorChange)> Changes(IEnumerable<LogRecord> records) =>
@@ -509,15 +539,14 @@ public sealed class TenantVectors(
         private const int AlongBytesMax = QuantumFlux.Storage.Log.AlongBytesMax / 2;
 
         private readonly VectorDraft _draft = new(state);
-        private readonly List<ReadOnlyMemory<byte>> _records = [];
-        private readonly List<TableAction> _along = [];
+        private readonly HashSet<string> _alongKeys = new(StringComparer.Ordinal);
         private int _alongBytes;
 
         public List<(PendingWrite Write, object Answer)> Writes { get; } = [];
 
-        public IReadOnlyList<ReadOnlyMemory<byte>> Records => _records;
+        public List<ReadOnlyMemory<byte>> Records { get; } = [];
 
-        public IReadOnlyList<TableAction> Along => _along;
+        public List<TableAction> Along { get; } = [];
 
         public IReadOnlyList<VectorChange> Changes => _draft.Changes;
 
@@ -527,14 +556,15 @@ public sealed class TenantVectors(
             var draft = new VectorDraft(state, _draft);
             var answer = write.Prepare(draft);
             var records = draft.Changes.Select(change => change.ToBytes()).ToList();
-            if (QuantumFlux.Storage.Log.CountFitting([.. _records, .. records]) < _records.Count + records.Count && Writes.Count > 0)
+            if (QuantumFlux.Storage.Log.CountFitting([.. Records, .. records]) < Records.Count + records.Count && Writes.Count > 0)
             {
                 return false;
             }
 
             var along = await write.Along(answer);
             var alongBytes = along.Sum(action => TableRules.RowBytes(action.Row));
-            if (Writes.Count > 0 && along.Count > 0 && (_along.Count + along.Count > AlongMax || _alongBytes + alongBytes > AlongBytesMax))
+            if (Writes.Count > 0
+                && (Along.Count + along.Count > AlongMax || _alongBytes + alongBytes > AlongBytesMax || along.Any(action => _alongKeys.Contains(action.Row.Key))))
             {
                 return false;
             }
@@ -542,10 +572,20 @@ public sealed class TenantVectors(
             _alongBytes += alongBytes;
 
             _draft.Take(draft);
-            _records.AddRange(records);
-            _along.AddRange(along);
+            Records.AddRange(records);
+            Along.AddRange(along);
+            _alongKeys.UnionWith(along.Select(action => action.Row.Key));
             Writes.Add((write, answer));
             return true;
+        }
+
+        /// <summary>Has them come up again, unless they have often enough.</summary>
+        public void Retry()
+        {
+            foreach (var (write, _) in Writes.Where(write => ++write.Write.Attempts >= AttemptsMax))
+            {
+                write.Fail(ApiException.Unavailable());
+            }
         }
     }
 
