@@ -230,7 +230,9 @@ public sealed class TenantVectors(
 
     private async Task ReadAfterAsync(Task reading)
     {
-        await reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        // It may have come to its end just now. All the same this goes on only when whoever called it has noted that it waits.
+        await reading.ConfigureAwait(
+            ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.ForceYielding);
         lock (_lock)
         {
             (_reading, _nextReading) = (_nextReading, null);
