@@ -89,7 +89,12 @@ public sealed class VectorUpkeep(
         var isTailLong = tail.Records.Count >= tailRowsMin || tailBytes >= thresholds.TailBytes;
         if (isTailLong || tenant.HasMuchGone)
         {
-            manifest = await BuildAsync(tenant, log, manifest, isTailLong, run, cancellationToken) ?? manifest;
+            if (await BuildAsync(tenant, log, manifest, isTailLong, run, cancellationToken) is not { } built)
+            {
+                return false;
+            }
+
+            manifest = built;
         }
 
         return manifest.Building is null && manifest.Retired.Count == 0 && manifest.Truncated == manifest.Covered;
@@ -108,12 +113,14 @@ public sealed class VectorUpkeep(
 
         // What was written before a segment had it has been provable for long enough.
         var through = manifest.Segments.LastOrDefault(segment => segment.CoveredAt <= now - Log.Grace)?.LastSequence ?? 0;
-        if (through > manifest.Truncated)
+        var truncated = manifest.Truncated;
+        if (through > truncated)
         {
             run.Count("truncated", await log.TruncateAsync(through, now - Log.Grace, cancellationToken));
+            truncated = await log.IsTruncatedAsync(through, cancellationToken) ? through : truncated;
         }
 
-        if (old.Count == 0 && through <= manifest.Truncated && manifest.Building is null)
+        if (old.Count == 0 && truncated == manifest.Truncated && manifest.Building is null)
         {
             return manifest;
         }
@@ -128,7 +135,7 @@ public sealed class VectorUpkeep(
 
                 // Its builder has had its time, and left nothing but perhaps a blob.
                 Retired = [.. manifest.Retired.Except(old), .. manifest.Building is { } lost ? [new RetiredSegment(lost.Id, now + _retirement)] : Array.Empty<RetiredSegment>()],
-                Truncated = Math.Max(through, manifest.Truncated),
+                Truncated = truncated,
             },
             cancellationToken) ?? manifest;
     }
@@ -153,6 +160,9 @@ public sealed class VectorUpkeep(
 
         var now = time.GetUtcNow();
         var id = Ids.New("seg_", now);
+
+        // Perhaps nobody has written for long, and it is a reader that noticed. What it leaves behind is for the timer.
+        await due.AnnounceAsync(TenantVectors.DueKind, tenant.Tenant, now, cancellationToken);
         var leased = await ChangeAsync(
             tenant.Tenant, log, manifest with { Building = new SegmentLease(id, now + BuildMax + _leaseMargin) }, cancellationToken);
         if (leased is null)
@@ -204,6 +214,7 @@ public sealed class VectorUpkeep(
         }
     }
 
+    // Null when others were faster, or have changed it again since.
     private async Task<VectorManifest?> ChangeAsync(string tenant, Log log, VectorManifest manifest, CancellationToken cancellationToken)
     {
         var key = TenantVectors.ManifestKey(log);
@@ -213,8 +224,10 @@ public sealed class VectorUpkeep(
             return null;
         }
 
-        return changed.ETags is [{ } etag] ? manifest with { Version = manifest.Version + 1, ETag = etag }
-            : await _tables.GetAsync(ObjectRows.Table, tenant, key, null, cancellationToken) is { } row ? VectorManifest.Parse(row)
+        var version = manifest.Version + 1;
+        return changed.ETags is [{ } etag] ? manifest with { Version = version, ETag = etag }
+            : await _tables.GetAsync(ObjectRows.Table, tenant, key, null, cancellationToken) is { } row
+                && VectorManifest.Parse(row) is var found && found.Version == version ? found
             : null;
     }
 }
