@@ -70,6 +70,7 @@ public static class Services
         services.AddSingleton<CacheHits>();
         services.AddHostedService(provider => provider.GetRequiredService<CacheHits>());
 
+        services.AddSingleton<VectorThresholds>();
         services.AddSingleton<SegmentStore>();
         services.AddSingleton<VectorStore>();
         services.AddSingleton<VectorUpkeep>();

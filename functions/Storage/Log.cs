@@ -254,6 +254,18 @@ public sealed class Log(ITables tables, string table, string partition, string p
         return removed;
     }
 
+    /// <summary>
+    /// Whether all rows up to a sequence are gone. A truncation does not say: it leaves what is too young by its writer's clock, and what another truncation
+    /// is about to remove. One storage request.
+    /// </summary>
+    /// <param name="through">The sequence. A row counts by the last of its records.</param>
+    /// <param name="cancellationToken">Ends the call early.</param>
+    public async Task<bool> IsTruncatedAsync(long through, CancellationToken cancellationToken)
+    {
+        var query = new TableQuery(partition, RecordKey(0), RecordKey(through) + "~", Limit: 1, Columns: [WrittenAtColumn]);
+        return (await tables.FirstAsync(table, query, cancellationToken)).Count == 0;
+    }
+
     private void Add(List<LogRecord> records, TableRow row, long after)
     {
         if (row.Whole(FirstColumn) is not { } sequence || row.Whole(WrittenAtColumn) is not { } writtenAt || row.Large(DataColumn) is not { } data)

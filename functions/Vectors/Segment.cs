@@ -135,7 +135,7 @@ public sealed class Segment : IDisposable
     public byte[] Copy(long offset, int count) => _bytes.Span(offset, count).ToArray();
 
     /// <summary>Brings all of it into reach.</summary>
-    public Task NeedAllAsync(int requestsAtOnce) => _download?.NeedAllAsync(requestsAtOnce) ?? Task.CompletedTask;
+    public Task NeedAllAsync() => _download?.NeedAllAsync() ?? Task.CompletedTask;
 
     /// <summary>Brings into reach what tells whether ids are here, and the rows of those that are.</summary>
     /// <param name="ids">The ids in UTF-8.</param>

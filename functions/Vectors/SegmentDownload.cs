@@ -13,6 +13,8 @@ public sealed class SegmentDownload(MappedBytes bytes, Func<long, int, Cancellat
     /// <summary>The most that one request to storage reads.</summary>
     public const int RequestBytesMax = IBlobs.BlockBytesMax;
 
+    private const int RequestsAtOnce = 8;
+
     // Pieces that lie no further apart come with one request: the bytes between them cost less than a request.
     private const int GapPiecesMax = 2;
 
@@ -88,14 +90,14 @@ public sealed class SegmentDownload(MappedBytes bytes, Func<long, int, Cancellat
 
     /// <summary>Brings everything into reach, a few requests at a time.</summary>
     /// <exception cref="StorageException">Storage failed, or the segment is not there any more.</exception>
-    public Task NeedAllAsync(int requestsAtOnce)
+    public Task NeedAllAsync()
     {
         const int PiecesPerRequest = RequestBytesMax / PieceBytes;
         return _isWhole
             ? Task.CompletedTask
             : AtOnce.ForEachAsync(
                 (_pieces.Length + PiecesPerRequest - 1) / PiecesPerRequest,
-                requestsAtOnce,
+                RequestsAtOnce,
                 part => NeedAsync([((long)part * RequestBytesMax, Math.Min(RequestBytesMax, bytes.Length - ((long)part * RequestBytesMax)))]));
     }
 

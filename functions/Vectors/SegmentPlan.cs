@@ -9,19 +9,14 @@ public sealed record SegmentPlan(int First, int Count, bool HasTail)
     /// <summary>A segment joins what follows it when it is no more than this many times as large, so that there are few, each larger than all behind it.</summary>
     private const int Ratio = 3;
 
-    /// <summary>The largest segment that is merged with others, in bytes: what is built must fit an instance's memory, and its time.</summary>
-    private const long BytesMax = 384L * 1024 * 1024;
-
     /// <summary>A segment is written anew without what is gone when that is more than this part of it.</summary>
     private const double GoneMax = 0.2;
-
-    /// <summary>A few rows that are gone are not worth a new segment.</summary>
-    private const int GoneRowsMin = 256;
 
     /// <summary>What to do; null when there is nothing.</summary>
     /// <param name="state">The vectors.</param>
     /// <param name="isTailLong">Whether the tail is to become a segment.</param>
-    public static SegmentPlan? Of(VectorState state, bool isTailLong)
+    /// <param name="thresholds">What is worth it.</param>
+    public static SegmentPlan? Of(VectorState state, bool isTailLong, VectorThresholds thresholds)
     {
         var segments = state.Segments;
         var first = segments.Count;
@@ -29,7 +24,7 @@ public sealed record SegmentPlan(int First, int Count, bool HasTail)
         {
             // Those that the tail, and what joined it already, has grown to.
             var (rows, bytes) = ((long)state.TailAlive, state.Tail.Bytes);
-            while (first > 0 && segments[first - 1].Count <= Ratio * rows && bytes + LiveBytes(segments[first - 1]) <= BytesMax)
+            while (first > 0 && segments[first - 1].Count <= Ratio * rows && bytes + LiveBytes(segments[first - 1]) <= thresholds.MergedBytes)
             {
                 first--;
                 rows += segments[first].Count;
@@ -42,7 +37,7 @@ public sealed record SegmentPlan(int First, int Count, bool HasTail)
         for (var index = 0; index < segments.Count; index++)
         {
             var gone = segments[index].Segment.Rows - segments[index].Count;
-            if (gone > GoneRowsMin && gone > GoneMax * segments[index].Segment.Rows)
+            if (gone > thresholds.GoneRows && gone > GoneMax * segments[index].Segment.Rows)
             {
                 return new SegmentPlan(index, 1, HasTail: false);
             }

@@ -4,7 +4,7 @@ using QuantumFlux.Storage;
 namespace QuantumFlux.Vectors;
 
 /// <summary>Keeps segments: a blob each, never changed, in the container <c>vectors</c>.</summary>
-public sealed class SegmentStore(StorageAccounts storage)
+public sealed class SegmentStore(StorageAccounts storage, VectorThresholds thresholds)
 {
     private const string Container = "vectors";
 
@@ -25,7 +25,7 @@ public sealed class SegmentStore(StorageAccounts storage)
         Segment? segment = null;
         try
         {
-            var head = info.Bytes <= SegmentDownload.RequestBytesMax ? info.Bytes : info.HeadBytes;
+            var head = info.Bytes <= thresholds.WholeBytes ? info.Bytes : info.HeadBytes;
             await download.NeedAsync([(0, head)]).WaitAsync(cancellationToken);
             return segment = new Segment(info.Id, bytes, download);
         }

@@ -7,7 +7,8 @@ namespace QuantumFlux.Vectors;
 /// <summary>
 /// The vectors of one tenant on this instance: follows the tenant's log, which lies in its partition of the table <c>objects</c>, and appends to it.
 /// </summary>
-public sealed class TenantVectors(string tenant, ITables tables, SegmentStore segments, DueTenants due, TimeProvider time, Action<string> attend)
+public sealed class TenantVectors(
+    string tenant, ITables tables, SegmentStore segments, DueTenants due, VectorThresholds thresholds, TimeProvider time, Action<string> attend)
 {
     /// <summary>The kind of what falls due for tenants whose vectors are looked after.</summary>
     public const string DueKind = "vectors";
@@ -15,7 +16,6 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
     // A manifest can move on while its segments are read. Nobody is that unlucky again and again.
     private const int LoadsMax = 16;
     private const int SegmentsAtOnce = 16;
-    private const int RequestsAtOnce = 4;
     private const int AttemptsMax = 64;
 
     private readonly Log _log = Log(tables, tenant);
@@ -38,7 +38,7 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
     public long Bytes => Volatile.Read(ref _state)?.Segments.Sum(segment => segment.Segment.Bytes) ?? 0;
 
     /// <summary>Whether so much of a segment is gone that it should be written anew, as far as this instance knows.</summary>
-    public bool HasMuchGone => Volatile.Read(ref _state) is { } state && SegmentPlan.Of(state, isTailLong: false) is not null;
+    public bool HasMuchGone => Volatile.Read(ref _state) is { } state && SegmentPlan.Of(state, isTailLong: false, thresholds) is not null;
 
     /// <summary>The log of a tenant's vectors.</summary>
     public static Log Log(ITables tables, string tenant) => new(tables, ObjectRows.Table, tenant, "x");
@@ -108,9 +108,6 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
             Forget(state);
         }
     }
-
-    /// <summary>What this instance knows, without asking; null when that is nothing.</summary>
-    public HeldState? HoldKnown() => Volatile.Read(ref _state) is { } state && state.TryHold() ? new HeldState(state) : null;
 
     /// <summary>
     /// Makes changes: all of them or none, in one append to the log. One storage request on a warm instance, shared by those who write at the same time.
@@ -191,7 +188,7 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
             // While they are brought into reach, searches go on in those that they replace.
             foreach (var segment in all)
             {
-                await segment.NeedAllAsync(RequestsAtOnce);
+                await segment.NeedAllAsync();
             }
 
             // Of those that it had, it knows what is gone.
@@ -276,7 +273,9 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
 
     private async Task ReadAfterAsync(Task reading)
     {
-        await reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        // It may have come to its end just now. All the same this goes on only when whoever called it has noted that it waits.
+        await reading.ConfigureAwait(
+            ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.ForceYielding);
         lock (_lock)
         {
             (_reading, _nextReading) = (_nextReading, null);
@@ -407,7 +406,7 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
 
         try
         {
-            await state.NeedAllAsync(RequestsAtOnce);
+            await state.NeedAllAsync();
         }
         catch (StorageException)
         {
@@ -423,7 +422,9 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
 
     private void NoticeWork(VectorState? state)
     {
-        if (state is not null && time.GetTimestamp() >= _restsUntil && (state.IsTailLong || _manifest.Version > state.Manifest.Version || SegmentPlan.Of(state, isTailLong: false) is not null))
+        if (state is not null
+            && time.GetTimestamp() >= _restsUntil
+            && (thresholds.IsTailLong(state) || _manifest.Version > state.Manifest.Version || SegmentPlan.Of(state, isTailLong: false, thresholds) is not null))
         {
             attend(Tenant);
         }
@@ -464,7 +465,7 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
 
     private async Task CommitSomeAsync(List<PendingWrite> writes)
     {
-        // Asked before, since others bring the state further meanwhile.
+        // Before the state is looked at, which may be fresher.
         var freshAt = Volatile.Read(ref _freshAt);
         using var held = await HoldForWritingAsync();
         var state = held.State;
@@ -479,34 +480,37 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
                     break;
                 }
             }
-            catch (Exception) when (freshAt < write.BeganAt)
+            catch (Exception exception)
             {
-                // Perhaps only because others have written since. What came before it goes first; then it is looked at again.
-                if (group.Writes.Count == 0)
+                if (group.Writes.Count > 0)
                 {
+                    // Perhaps only because of what these write, which is not there yet. Once it is, this one is looked at again.
+                    continue;
+                }
+
+                if (freshAt < write.BeganAt)
+                {
+                    // Perhaps only because others have written since.
                     await ReadAsync();
                     return;
                 }
 
-                break;
-            }
-            catch (Exception exception)
-            {
                 write.Fail(exception);
             }
         }
 
-        if (group.Changes.Count > 0)
+        if (group.Records.Count > 0)
         {
             await AppendAsync(state, group);
         }
-        else if (group.Writes.Any(write => freshAt < write.Write.BeganAt))
+        else if (group.Writes.Exists(write => freshAt < write.Write.BeganAt))
         {
+            // They change nothing, so no append proves that they were decided by what is there.
             await ReadAsync();
         }
-        else
+        else if (group.Writes.Count > 0)
         {
-            group.Writes.ForEach(write => write.Write.Succeed(write.Answer));
+            await AnswerAsync(group);
         }
     }
 
@@ -569,10 +573,27 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
             await ReadAsync();
         }
 
-        foreach (var (write, _) in group.Writes.Where(write => ++write.Write.Attempts >= AttemptsMax))
+        group.Retry();
+    }
+
+    // For writes that change nothing: only what goes along is written.
+    private async Task AnswerAsync(Group group)
+    {
+        try
         {
-            write.Fail(ApiException.Unavailable());
+            if (group.Along.Count > 0 && !(await tables.WriteAsync(ObjectRows.Table, group.Along, CancellationToken.None)).IsDone)
+            {
+                group.Retry();
+                return;
+            }
         }
+        catch (StorageException exception)
+        {
+            group.Writes.ForEach(write => write.Write.Fail(exception));
+            return;
+        }
+
+        group.Writes.ForEach(write => write.Write.Succeed(write.Answer));
     }
 
     private static IEnumerable<(long, VectorChange)> Changes(IEnumerable<LogRecord> records) =>
@@ -587,15 +608,14 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
         private const int AlongBytesMax = QuantumFlux.Storage.Log.AlongBytesMax / 2;
 
         private readonly VectorDraft _draft = new(state);
-        private readonly List<ReadOnlyMemory<byte>> _records = [];
-        private readonly List<TableAction> _along = [];
+        private readonly HashSet<string> _alongKeys = new(StringComparer.Ordinal);
         private int _alongBytes;
 
         public List<(PendingWrite Write, object Answer)> Writes { get; } = [];
 
-        public IReadOnlyList<ReadOnlyMemory<byte>> Records => _records;
+        public List<ReadOnlyMemory<byte>> Records { get; } = [];
 
-        public IReadOnlyList<TableAction> Along => _along;
+        public List<TableAction> Along { get; } = [];
 
         public IReadOnlyList<VectorChange> Changes => _draft.Changes;
 
@@ -605,14 +625,15 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
             var draft = new VectorDraft(state, _draft);
             var answer = write.Prepare(draft);
             var records = draft.Changes.Select(change => change.ToBytes()).ToList();
-            if (QuantumFlux.Storage.Log.CountFitting([.. _records, .. records]) < _records.Count + records.Count && Writes.Count > 0)
+            if (QuantumFlux.Storage.Log.CountFitting([.. Records, .. records]) < Records.Count + records.Count && Writes.Count > 0)
             {
                 return false;
             }
 
-            var along = records.Count > 0 ? await write.Along(answer) : [];
+            var along = await write.Along(answer);
             var alongBytes = along.Sum(action => TableRules.RowBytes(action.Row));
-            if (Writes.Count > 0 && along.Count > 0 && (_along.Count + along.Count > AlongMax || _alongBytes + alongBytes > AlongBytesMax))
+            if (Writes.Count > 0
+                && (Along.Count + along.Count > AlongMax || _alongBytes + alongBytes > AlongBytesMax || along.Any(action => _alongKeys.Contains(action.Row.Key))))
             {
                 return false;
             }
@@ -620,10 +641,20 @@ public sealed class TenantVectors(string tenant, ITables tables, SegmentStore se
             _alongBytes += alongBytes;
 
             _draft.Take(draft);
-            _records.AddRange(records);
-            _along.AddRange(along);
+            Records.AddRange(records);
+            Along.AddRange(along);
+            _alongKeys.UnionWith(along.Select(action => action.Row.Key));
             Writes.Add((write, answer));
             return true;
+        }
+
+        /// <summary>Has them come up again, unless they have often enough.</summary>
+        public void Retry()
+        {
+            foreach (var (write, _) in Writes.Where(write => ++write.Write.Attempts >= AttemptsMax))
+            {
+                write.Fail(ApiException.Unavailable());
+            }
         }
     }
 

@@ -36,8 +36,6 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
     // Behind barriers, half as many vectors again.
     private const double TunnelShare = 0.5;
 
-    private const int RequestsAtOnce = 16;
-
     private const int CandidatesMin = 96;
     private const int CandidatesPerResult = 6;
 
@@ -92,7 +90,7 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
             return hits;
         }
 
-        await state.NeedAllAsync(RequestsAtOnce).WaitAsync(cancellationToken);
+        await state.NeedAllAsync().WaitAsync(cancellationToken);
         return new VectorSearch(state.Settle(), query, now, time, isOver).Run();
     }
 

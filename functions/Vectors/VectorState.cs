@@ -29,15 +29,6 @@ public sealed record VectorState(LogHead Head, VectorManifest Manifest, IReadOnl
     /// <summary>The state in which there is nothing.</summary>
     public static VectorState Empty { get; } = new(LogHead.None, VectorManifest.None, [], new VectorTail(), 0);
 
-    /// <summary>From this many changes on, a tail becomes a segment.</summary>
-    public const int TailRowsMax = 2_048;
-
-    /// <summary>So does one of this many bytes.</summary>
-    public const int TailBytesMax = 8 * 1024 * 1024;
-
-    /// <summary>Whether the tail is so long that it takes searches more time than they should have.</summary>
-    public bool IsTailLong => TailCount >= TailRowsMax || Tail.Bytes >= TailBytesMax;
-
     /// <summary>How many vectors of the tail are there.</summary>
     public int TailAlive { get; private init; }
 
@@ -139,12 +130,12 @@ public sealed record VectorState(LogHead Head, VectorManifest Manifest, IReadOnl
     // How many of the tail's changes have been looked up in the segments.
     private int LookedUp { get; init; }
 
-    /// <summary>Brings all segments into reach, one after the other. Storage requests for what is not there, a number of them at once.</summary>
-    public async Task NeedAllAsync(int requestsAtOnce)
+    /// <summary>Brings all segments into reach, one after the other.</summary>
+    public async Task NeedAllAsync()
     {
         foreach (var segment in Segments)
         {
-            await segment.Segment.NeedAllAsync(requestsAtOnce);
+            await segment.Segment.NeedAllAsync();
         }
     }
 

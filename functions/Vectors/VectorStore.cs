@@ -5,7 +5,7 @@ using QuantumFlux.Storage;
 namespace QuantumFlux.Vectors;
 
 /// <summary>The tenants' vectors on this instance: those that were asked for last stay within reach, as many as there is room for.</summary>
-public sealed class VectorStore(StorageAccounts storage, SegmentStore segments, DueTenants due, TimeProvider time)
+public sealed class VectorStore(StorageAccounts storage, SegmentStore segments, DueTenants due, VectorThresholds thresholds, TimeProvider time)
 {
     /// <summary>The most bytes of segments that are kept within reach.</summary>
     public static readonly long BytesMax = RoomForSegments();
@@ -34,7 +34,7 @@ public sealed class VectorStore(StorageAccounts storage, SegmentStore segments, 
             }
             else
             {
-                node = _byUse.AddFirst(new TenantVectors(tenant, storage.Main.Tables, segments, due, time, Attend));
+                node = _byUse.AddFirst(new TenantVectors(tenant, storage.Main.Tables, segments, due, thresholds, time, Attend));
                 _tenants.Add(tenant, node);
             }
 
@@ -50,8 +50,10 @@ public sealed class VectorStore(StorageAccounts storage, SegmentStore segments, 
     /// <summary>The tenants that want looking after, as they come.</summary>
     public async IAsyncEnumerable<TenantVectors> AttentionAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await foreach (var tenant in _attention.Reader.ReadAllAsync(cancellationToken))
+        while (true)
         {
+            // Unlike ReadAllAsync, which goes to other threads, this stays where its caller runs.
+            var tenant = await _attention.Reader.ReadAsync(cancellationToken);
             _attended.TryRemove(tenant, out _);
             yield return Of(tenant);
         }

@@ -13,7 +13,14 @@ namespace QuantumFlux.Vectors;
 /// too late with one finds the manifest changed, and gives up.
 /// </remarks>
 public sealed class VectorUpkeep(
-    StorageAccounts storage, SegmentStore segments, VectorStore vectors, DueTenants due, Telemetry telemetry, TimeProvider time, ILogger<VectorUpkeep> logger)
+    StorageAccounts storage,
+    SegmentStore segments,
+    VectorStore vectors,
+    DueTenants due,
+    VectorThresholds thresholds,
+    Telemetry telemetry,
+    TimeProvider time,
+    ILogger<VectorUpkeep> logger)
 {
     /// <summary>How long a segment may take to be built. Then another builder begins.</summary>
     public static readonly TimeSpan BuildMax = TimeSpan.FromMinutes(4);
@@ -26,11 +33,6 @@ public sealed class VectorUpkeep(
 
     private static readonly TimeSpan _rest = TimeSpan.FromSeconds(1);
 
-    // The timer makes a segment earlier: it runs where nobody waits.
-    private const int TimerTailRowsMin = 512;
-
-    private const int RequestsAtOnce = 4;
-
     private readonly ITables _tables = storage.Main.Tables;
 
     /// <summary>Looks after all tenants that wrote lately. Storage requests follow those, not all that there are.</summary>
@@ -41,7 +43,7 @@ public sealed class VectorUpkeep(
             TenantVectors.DueKind,
             tenant => run.IsOver
                 ? Task.FromResult(false)
-                : run.TryAsync(tenant, "vectors", () => RunAsync(vectors.Of(tenant), TimerTailRowsMin, run, cancellationToken), cancellationToken),
+                : run.TryAsync(tenant, "vectors", () => RunAsync(vectors.Of(tenant), thresholds.TimerTailRows, run, cancellationToken), cancellationToken),
             cancellationToken);
         run.End();
     }
@@ -56,7 +58,7 @@ public sealed class VectorUpkeep(
             async () =>
             {
                 await tenant.AdoptAsync(cancellationToken);
-                return await RunAsync(tenant, VectorState.TailRowsMax, run, cancellationToken);
+                return await RunAsync(tenant, thresholds.TailRows, run, cancellationToken);
             },
             cancellationToken);
         run.End();
@@ -84,10 +86,15 @@ public sealed class VectorUpkeep(
         manifest = await CleanUpAsync(tenant.Tenant, log, manifest, run, cancellationToken);
         var tail = await log.ReadAsync(manifest.Covered, cancellationToken);
         var tailBytes = tail.Records.Sum(record => (long)record.Data.Length);
-        var isTailLong = tail.Records.Count >= tailRowsMin || tailBytes >= VectorState.TailBytesMax;
+        var isTailLong = tail.Records.Count >= tailRowsMin || tailBytes >= thresholds.TailBytes;
         if (isTailLong || tenant.HasMuchGone)
         {
-            manifest = await BuildAsync(tenant, log, manifest, isTailLong, run, cancellationToken) ?? manifest;
+            if (await BuildAsync(tenant, log, manifest, isTailLong, run, cancellationToken) is not { } built)
+            {
+                return false;
+            }
+
+            manifest = built;
         }
 
         return manifest.Building is null && manifest.Retired.Count == 0 && manifest.Truncated == manifest.Covered;
@@ -106,12 +113,14 @@ public sealed class VectorUpkeep(
 
         // What was written before a segment had it has been provable for long enough.
         var through = manifest.Segments.LastOrDefault(segment => segment.CoveredAt <= now - Log.Grace)?.LastSequence ?? 0;
-        if (through > manifest.Truncated)
+        var truncated = manifest.Truncated;
+        if (through > truncated)
         {
             run.Count("truncated", await log.TruncateAsync(through, now - Log.Grace, cancellationToken));
+            truncated = await log.IsTruncatedAsync(through, cancellationToken) ? through : truncated;
         }
 
-        if (old.Count == 0 && through <= manifest.Truncated && manifest.Building is null)
+        if (old.Count == 0 && truncated == manifest.Truncated && manifest.Building is null)
         {
             return manifest;
         }
@@ -126,7 +135,7 @@ public sealed class VectorUpkeep(
 
                 // Its builder has had its time, and left nothing but perhaps a blob.
                 Retired = [.. manifest.Retired.Except(old), .. manifest.Building is { } lost ? [new RetiredSegment(lost.Id, now + _retirement)] : Array.Empty<RetiredSegment>()],
-                Truncated = Math.Max(through, manifest.Truncated),
+                Truncated = truncated,
             },
             cancellationToken) ?? manifest;
     }
@@ -143,8 +152,8 @@ public sealed class VectorUpkeep(
             return null;
         }
 
-        await state.NeedAllAsync(RequestsAtOnce);
-        var plan = SegmentPlan.Of(state, isTailLong);
+        await state.NeedAllAsync();
+        var plan = SegmentPlan.Of(state, isTailLong, thresholds);
         if (plan is null)
         {
             return null;
@@ -152,6 +161,9 @@ public sealed class VectorUpkeep(
 
         var now = time.GetUtcNow();
         var id = Ids.New("seg_", now);
+
+        // Perhaps nobody has written for long, and it is a reader that noticed. What it leaves behind is for the timer.
+        await due.AnnounceAsync(TenantVectors.DueKind, tenant.Tenant, now, cancellationToken);
         var leased = await ChangeAsync(
             tenant.Tenant, log, manifest with { Building = new SegmentLease(id, now + BuildMax + _leaseMargin) }, cancellationToken);
         if (leased is null)
@@ -203,6 +215,7 @@ public sealed class VectorUpkeep(
         }
     }
 
+    // Null when others were faster, or have changed it again since.
     private async Task<VectorManifest?> ChangeAsync(string tenant, Log log, VectorManifest manifest, CancellationToken cancellationToken)
     {
         var key = TenantVectors.ManifestKey(log);
@@ -212,8 +225,10 @@ public sealed class VectorUpkeep(
             return null;
         }
 
-        return changed.ETags is [{ } etag] ? manifest with { Version = manifest.Version + 1, ETag = etag }
-            : await _tables.GetAsync(ObjectRows.Table, tenant, key, null, cancellationToken) is { } row ? VectorManifest.Parse(row)
+        var version = manifest.Version + 1;
+        return changed.ETags is [{ } etag] ? manifest with { Version = version, ETag = etag }
+            : await _tables.GetAsync(ObjectRows.Table, tenant, key, null, cancellationToken) is { } row
+                && VectorManifest.Parse(row) is var found && found.Version == version ? found
             : null;
     }
 }

@@ -20,6 +20,7 @@ public sealed class HttpReport : IDisposable
 
     private static readonly TimeSpan _loadTime = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan _warmUpTime = TimeSpan.FromSeconds(3);
+    private static readonly VectorThresholds _thresholds = new();
     private static readonly TimeSpan _poll = TimeSpan.FromMilliseconds(500);
 
     private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false });
@@ -57,7 +58,7 @@ public sealed class HttpReport : IDisposable
         var tenant = $"{ApiKey.BootstrapAccount(ApiKey.HashOf(LocalSettings.DevelopmentKey))}-live";
         var storage = new StorageAccounts(new StorageAccount(new RestTables(host.Storage), new RestBlobs(host.Storage)), new Dictionary<int, StorageAccount>());
         using var due = new DueTenants(storage, TimeProvider.System);
-        var here = new TenantVectors(tenant, storage.Main.Tables, new SegmentStore(storage), due, TimeProvider.System, _ => { });
+        var here = new TenantVectors(tenant, storage.Main.Tables, new SegmentStore(storage, _thresholds), due, _thresholds, TimeProvider.System, _ => { });
         await SettleAsync(here, data.Base.Count);
         using var held = await here.HoldAsync(isStrong: true, CancellationToken.None);
         output.WriteLine($"{held.State.Segments.Count} segments of {string.Join(", ", held.State.Segments.Select(segment => segment.Count))} vectors, {held.State.TailAlive} in the log");
@@ -94,7 +95,7 @@ public sealed class HttpReport : IDisposable
             using (var held = await vectors.HoldAsync(isStrong: true, CancellationToken.None))
             {
                 await vectors.AdoptAsync(CancellationToken.None);
-                if (held.State.Count == count && held.State is { IsTailLong: false, Manifest.Building: null })
+                if (held.State.Count == count && held.State.Manifest.Building is null && !_thresholds.IsTailLong(held.State))
                 {
                     return;
                 }

@@ -324,8 +324,12 @@ public abstract class LogConformance
         Assert.Equal(0, await log.TruncateAsync(5, LogTexts.Noon, None));
         Assert.Equal(1, await log.TruncateAsync(5, LogTexts.Noon.AddMinutes(4), None));
         Assert.Equal(["5", "3", "9", "0"], (await log.ReadAsync()).Texts());
+        Assert.True(await log.IsTruncatedAsync(1, None));
+        Assert.False(await log.IsTruncatedAsync(2, None));
         Assert.Equal(2, await log.TruncateAsync(5, LogTexts.Noon.AddMinutes(9), None));
         Assert.Equal(["9", "0"], (await log.ReadAsync()).Texts());
+        Assert.True(await log.IsTruncatedAsync(3, None));
+        Assert.False(await log.IsTruncatedAsync(5, None));
     }
 
     [Fact]
