@@ -30,6 +30,7 @@ public sealed class SimulatedCluster
     private readonly int _pageRowsMax;
     private readonly int _pauseMax;
     private readonly List<SimulatedInstance> _instances = [];
+    private readonly List<(SimulatedInstance Instance, DateTimeOffset Since)> _underWay = [];
 
     /// <param name="random">All that is left to chance.</param>
     /// <param name="faultRatio">The part of requests and answers that get lost, half of them for good.</param>
@@ -53,11 +54,27 @@ public sealed class SimulatedCluster
 
     public StorageAccounts Storage { get; }
 
+    /// <summary>What every instance has beside the application's own services, or in their place.</summary>
+    public IServiceCollection Extra { get; } = new ServiceCollection();
+
+    /// <summary>Called when a request has been carried out, before anybody hears of it; null means that nobody waits for one.</summary>
+    public Action<string>? Done { get; set; }
+
     /// <summary>How many requests reached storage or left it: the order of all that happens.</summary>
     public int Now { get; private set; }
 
     /// <summary>Whether anything goes wrong at all.</summary>
     public bool IsTroubled { get; set; }
+
+    /// <summary>For how long the request that takes longest has been on its way to storage or back; null when none is.</summary>
+    public TimeSpan? LongestUnderWay
+    {
+        get
+        {
+            _underWay.RemoveAll(request => request.Instance.Crashed.IsCompleted);
+            return _underWay.Count == 0 ? null : Time.GetUtcNow() - _underWay.Min(request => request.Since);
+        }
+    }
 
     public SimulatedInstance this[int index] => _instances[index];
 
@@ -75,7 +92,7 @@ public sealed class SimulatedCluster
         var time = Time.Skewed(TimeSpan.FromMilliseconds(_random.Next(2) * _random.Next(-2000, 2000)));
         IServiceCollection services = new ServiceCollection();
         services.Add(_services);
-        services.AddSingleton(Storage).AddSingleton(time).AddSingleton(Options.Create(Limits));
+        services.AddSingleton(Storage).AddSingleton<TimeProvider>(time).AddSingleton(Options.Create(Limits)).Add(Extra);
         return new SimulatedInstance(services.BuildServiceProvider(), time);
     }
 
@@ -109,6 +126,22 @@ public sealed class SimulatedCluster
         catch (Exception exception) when (UnexpectedFailures.IsExpected(exception))
         {
             // The client tries something else.
+        }
+    }
+
+    /// <summary>Looks at storage in the middle of what an instance does, unnoticed: nothing goes wrong, and nothing else happens meanwhile.</summary>
+    public static T Aside<T>(Func<Task<T>> look)
+    {
+        var serving = _serving.Value;
+        _serving.Value = null;
+        try
+        {
+            var looking = look();
+            return looking.IsCompleted ? looking.GetAwaiter().GetResult() : throw new InvalidOperationException("Storage in memory answers at once.");
+        }
+        finally
+        {
+            _serving.Value = serving;
         }
     }
 
@@ -154,6 +187,25 @@ public sealed class SimulatedCluster
             return MemoryFault.None;
         }
 
+        if (moment == MemoryMoment.After)
+        {
+            Done?.Invoke(operation);
+        }
+
+        var request = (instance, Time.GetUtcNow());
+        _underWay.Add(request);
+        try
+        {
+            return await PassAsync(instance);
+        }
+        finally
+        {
+            _underWay.Remove(request);
+        }
+    }
+
+    private async Task<MemoryFault> PassAsync(SimulatedInstance instance)
+    {
         await instance.LiveAsync();
         await Task.Yield();
         await instance.LiveAsync();
@@ -185,7 +237,8 @@ public sealed class SimulatedCluster
     /// <summary>Timers log what fails and go on. A failure that no fault of storage explains is a bug, and ends the simulation.</summary>
     private sealed class UnexpectedFailures : ILoggerProvider, ILogger
     {
-        public static bool IsExpected(Exception exception) => exception is StorageException or ApiException { Status: 409 or 429 or 503 };
+        public static bool IsExpected(Exception exception) => exception is
+            StorageException { InnerException: not InvalidDataException } or ApiException { Status: 409 or 429 or 503 } or OperationCanceledException;
 
         public ILogger CreateLogger(string categoryName) => this;
 
@@ -209,11 +262,11 @@ public sealed class SimulatedCluster
 }
 
 /// <summary>One instance of the application.</summary>
-public sealed class SimulatedInstance(IServiceProvider services, TimeProvider time)
+public sealed class SimulatedInstance(IServiceProvider services, SkewedTime time)
 {
     private readonly TaskCompletionSource _crashed = new();
 
-    public TimeProvider Time { get; } = time;
+    public SkewedTime Time { get; } = time;
 
     public Task Crashed => _crashed.Task;
 

@@ -61,11 +61,24 @@ public sealed class SimulationContext(Random random) : SynchronizationContext
 /// <summary>The clock of a simulation. A delay ends whenever the simulation comes to it, without any real time passing.</summary>
 public sealed class SimulatedTime : TimeProvider
 {
+    private readonly List<(long At, Action Fire)> _due = [];
     private long _ticks = new DateTimeOffset(2026, 3, 1, 12, 0, 0, TimeSpan.Zero).UtcTicks;
+
+    /// <summary>Whether a delay ends when the clock has gone so far, and not before. For limits on what takes long, which else would never take as long.</summary>
+    public bool IsPunctual { get; set; }
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
-    public void Advance(TimeSpan by) => _ticks += by.Ticks;
+    public void Advance(TimeSpan by)
+    {
+        _ticks += by.Ticks;
+        foreach (var (_, fire) in _due.Where(timer => timer.At <= _ticks).ToList())
+        {
+            fire();
+        }
+
+        _due.RemoveAll(timer => timer.At <= _ticks);
+    }
 
     public override DateTimeOffset GetUtcNow() => new(_ticks, TimeSpan.Zero);
 
@@ -74,7 +87,16 @@ public sealed class SimulatedTime : TimeProvider
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
         var timer = new PostedTimer();
-        if (dueTime != Timeout.InfiniteTimeSpan)
+        if (dueTime == Timeout.InfiniteTimeSpan)
+        {
+            return timer;
+        }
+
+        if (IsPunctual)
+        {
+            _due.Add((_ticks + dueTime.Ticks, () => timer.Fire(callback, state)));
+        }
+        else
         {
             SynchronizationContext.Current!.Post(_ => timer.Fire(callback, state), null);
         }
@@ -83,7 +105,7 @@ public sealed class SimulatedTime : TimeProvider
     }
 
     /// <summary>The same clock as another instance has it, a little off.</summary>
-    public TimeProvider Skewed(TimeSpan by) => new SkewedTime(this, by);
+    public SkewedTime Skewed(TimeSpan by) => new(this, by);
 
     private sealed class PostedTimer : ITimer
     {
@@ -108,15 +130,20 @@ public sealed class SimulatedTime : TimeProvider
         }
     }
 
-    private sealed class SkewedTime(SimulatedTime time, TimeSpan by) : TimeProvider
-    {
-        public override long TimestampFrequency => time.TimestampFrequency;
+}
 
-        public override DateTimeOffset GetUtcNow() => time.GetUtcNow() + by;
+/// <summary>A clock that is a little off.</summary>
+public sealed class SkewedTime(SimulatedTime time, TimeSpan by) : TimeProvider
+{
+    /// <summary>How far it is ahead.</summary>
+    public TimeSpan By { get; set; } = by;
 
-        public override long GetTimestamp() => time.GetTimestamp();
+    public override long TimestampFrequency => time.TimestampFrequency;
 
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
-            time.CreateTimer(callback, state, dueTime, period);
-    }
+    public override DateTimeOffset GetUtcNow() => time.GetUtcNow() + By;
+
+    public override long GetTimestamp() => time.GetTimestamp();
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+        time.CreateTimer(callback, state, dueTime, period);
 }

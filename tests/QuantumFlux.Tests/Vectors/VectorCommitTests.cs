@@ -98,7 +98,7 @@ public sealed class VectorCommitTests
 
     private static TableRow Row(string key, long value) => new TableRow(Tenant, key).Set("Value", value);
 
-    private static object Write(VectorDraft draft, string id, int dimension, byte[]? metadata = null) =>
+    private static bool Write(VectorDraft draft, string id, int dimension, byte[]? metadata = null) =>
         new NewVector(id, new float[dimension], [], null, metadata, null).WriteTo(draft, DateTimeOffset.UnixEpoch);
 
     // As the record of an answer does it: asked again, it looks whether it has been taken over.
