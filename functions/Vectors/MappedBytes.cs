@@ -19,7 +19,7 @@ public sealed class MappedBytes : IDisposable
     /// <summary>Makes a piece of zeros.</summary>
     /// <param name="length">Its length in bytes, at least 1.</param>
     /// <param name="isSparse">
-    /// Whether room is only taken for what <see cref="WriteAsync"/> writes. Else there is room for all of it, and it can be written in place.
+    /// Whether room is only taken for what <see cref="Write"/> writes. Else there is room for all of it, and it can be written in place.
     /// </param>
     public unsafe MappedBytes(long length, bool isSparse = false)
     {
@@ -47,15 +47,16 @@ public sealed class MappedBytes : IDisposable
 
     /// <summary>Writes some of the bytes. When there is no room for them, that is an exception here, where in place it would end the process.</summary>
     /// <exception cref="IOException">There is no room left for temporary files.</exception>
-    public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    public void Write(long offset, ReadOnlySpan<byte> bytes)
     {
         if (_handle is not null)
         {
-            await RandomAccess.WriteAsync(_handle, bytes, offset, cancellationToken);
+            // Into the system's memory, from where it goes to disk if it must: nothing is waited for.
+            RandomAccess.Write(_handle, bytes, offset);
         }
         else
         {
-            bytes.Span.CopyTo(Span(offset, bytes.Length));
+            bytes.CopyTo(Span(offset, bytes.Length));
         }
     }
 

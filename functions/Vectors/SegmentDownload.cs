@@ -137,6 +137,9 @@ public sealed class SegmentDownload(MappedBytes bytes, Func<long, int, Cancellat
             throw new StorageException("A segment was replaced while it was read.", 0, null);
         }
 
-        _isWhole |= Interlocked.Add(ref _missing, -count) == 0;
+        if (Interlocked.Add(ref _missing, -count) == 0)
+        {
+            _isWhole = true;
+        }
     }
 }

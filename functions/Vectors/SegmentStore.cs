@@ -95,7 +95,7 @@ public sealed class SegmentStore(StorageAccounts storage, VectorThresholds thres
                     throw new InvalidDataException("A segment is shorter than it was.");
                 }
 
-                await bytes.WriteAsync(offset + read, buffer.AsMemory(0, count), cancellationToken);
+                bytes.Write(offset + read, buffer.AsSpan(0, count));
                 read += count;
             }
 

@@ -85,7 +85,11 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
         }
 
         var isPlain = query is { Context: null, Filter: null, Mode: not QueryMode.Precise, IsTunneling: false };
-        if (isPlain && state.Segments.Sum(segment => segment.Count) > ExactRowsMax && await FindInPartsAsync(state.Shape!.Value, cancellationToken) is { } hits)
+        if (isPlain
+            && state.Segments.Sum(segment => segment.Count) > ExactRowsMax
+            && state.Shape is { } shape
+            && shape.Dimension == query.Vector.Length
+            && await FindInPartsAsync(shape, cancellationToken) is { } hits)
         {
             return hits;
         }
@@ -97,7 +101,6 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
     // Null when the nearest clusters hold too few, or the tail replaces too many of them.
     private async Task<VectorHits?> FindInPartsAsync((int Dimension, Metric Metric) shape, CancellationToken cancellationToken)
     {
-        CheckDimension(shape.Dimension);
         try
         {
             var prepared = new QueryVector(shape.Metric, query.Vector);

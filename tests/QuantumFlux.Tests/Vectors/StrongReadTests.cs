@@ -30,7 +30,7 @@ public sealed class StrongReadTests
         {
             while (!Volatile.Read(ref isOver))
             {
-                await there.CommitAsync(Write, _ => Task.FromResult<IReadOnlyList<TableAction>>([]), CancellationToken.None);
+                await there.CommitAsync(["a"], Write, _ => Task.FromResult<IReadOnlyList<TableAction>>([]), CancellationToken.None);
                 Interlocked.Increment(ref written);
             }
         });

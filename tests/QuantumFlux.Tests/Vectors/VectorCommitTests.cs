@@ -17,6 +17,8 @@ public sealed class VectorCommitTests
     private int _writes;
     private int _lostWrite;
 
+    private readonly List<string> _ids = ["a", "b", "c", .. Enumerable.Range(0, 80).Select(number => $"c{number}")];
+
     public VectorCommitTests()
     {
         _tables = new MemoryTables(TimeProvider.System, HookAsync);
@@ -105,7 +107,7 @@ public sealed class VectorCommitTests
     private Task<object> WriteAsync(Func<VectorDraft, object> prepare, TableRow? along = null)
     {
         var attempts = 0;
-        return _vectors.CommitAsync(prepare, _ => AlongAsync(), CancellationToken.None);
+        return _vectors.CommitAsync(_ids, prepare, _ => AlongAsync(), CancellationToken.None);
 
         async Task<IReadOnlyList<TableAction>> AlongAsync()
         {

@@ -35,27 +35,40 @@ public sealed class VectorHistory
     }
 
     /// <summary>Compares a state with what it should be, by all ways to look at it.</summary>
-    /// <param name="state">The state, held.</param>
+    /// <param name="state">The state, settled and held. What is looked at is brought into reach first, and nothing else.</param>
     /// <param name="ids">Ids that there may be.</param>
     /// <param name="random">Chooses a page.</param>
-    public void Verify(VectorState state, IReadOnlyList<string> ids, Random random)
+    public async Task VerifyAsync(VectorState state, IReadOnlyList<string> ids, Random random)
     {
         var at = state.Head.LastSequence;
         Assert.True(_ends.Contains(at), $"a state after {at} of {Head} records is within an append");
         var expected = _moments[(int)at];
         Assert.True(state.Count == expected.Vectors.Count, $"after {at} there are {expected.Vectors.Count} vectors, not {state.Count}");
         Assert.True(state.Shape == expected.Shape, $"after {at} they are {expected.Shape}, not {state.Shape}");
-        Assert.Equal(expected.Text, Text(state.List(0, expected.Vectors.Count + 1)));
 
         var (skip, take) = (random.Next(expected.Vectors.Count + 2), random.Next(1, 6));
-        Assert.Equal(Text(expected.Vectors.Skip(skip).Take(take)), Text(state.List(skip, take)));
+        await state.NeedOrderAsync();
+        Assert.Equal(Text(expected.Vectors.Skip(skip).Take(take)), await ListAsync(state, skip, take));
         foreach (var id in ids)
         {
             var vector = expected.Find(id);
+            await state.NeedAsync([id]);
             Assert.Equal(vector is not null, state.Contains(id));
             Assert.Equal(vector is null ? "" : Text([vector]), state.Find(id) is { } found ? Text([found]) : "");
         }
+
+        Assert.Equal(expected.Text, await ListAsync(state, 0, expected.Vectors.Count + 1));
     }
+
+    private static async Task<string> ListAsync(VectorState state, int skip, int take)
+    {
+        var vectors = state.List(skip, take);
+        await VectorState.NeedAsync(vectors);
+        return Text(vectors);
+    }
+
+    public static string Text(IEnumerable<SegmentRow> vectors) =>
+        Text(vectors.Select(vector => new StoredVector(vector.Id, vector.Values.ToArray(), vector.Facts)));
 
     public static string Text(IEnumerable<StoredVector> vectors)
     {
