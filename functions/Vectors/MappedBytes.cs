@@ -16,6 +16,10 @@ public sealed class MappedBytes : IDisposable
     private readonly MemoryMappedViewAccessor _view;
     private readonly unsafe byte* _start;
 
+    // How many keep the memory; its owner, until it is disposed, is one of them.
+    private int _holds = 1;
+    private bool _isDisposed;
+
     /// <summary>Makes a piece of zeros.</summary>
     /// <param name="length">Its length in bytes, at least 1.</param>
     /// <param name="isSparse">
@@ -63,26 +67,36 @@ public sealed class MappedBytes : IDisposable
     /// <summary>Keeps the memory until <see cref="Release"/>, also when it is disposed meanwhile; false when it is gone already.</summary>
     public bool TryHold()
     {
-        var isHeld = false;
-        try
+        for (var holds = Volatile.Read(ref _holds); holds > 0;)
         {
-            _view.SafeMemoryMappedViewHandle.DangerousAddRef(ref isHeld);
-        }
-        catch (ObjectDisposedException)
-        {
-            // It was disposed just now.
+            var found = Interlocked.CompareExchange(ref _holds, holds + 1, holds);
+            if (found == holds)
+            {
+                return true;
+            }
+
+            holds = found;
         }
 
-        return isHeld;
+        return false;
     }
 
-    public void Release() => _view.SafeMemoryMappedViewHandle.DangerousRelease();
+    public void Release()
+    {
+        if (Interlocked.Decrement(ref _holds) == 0)
+        {
+            _view.SafeMemoryMappedViewHandle.ReleasePointer();
+            _view.Dispose();
+            _file.Dispose();
+        }
+    }
 
     public void Dispose()
     {
-        _view.SafeMemoryMappedViewHandle.ReleasePointer();
-        _view.Dispose();
-        _file.Dispose();
+        if (!Interlocked.Exchange(ref _isDisposed, true))
+        {
+            Release();
+        }
     }
 
     private static (MemoryMappedFile, SafeFileHandle)? OpenFile(long length, bool isSparse)

@@ -4,12 +4,10 @@ namespace QuantumFlux.Vectors;
 
 /// <summary>The bytes of a segment on their way into reach: what is needed first, and in the end all of them.</summary>
 /// <param name="bytes">Where they go, sparse.</param>
+/// <param name="pieceBytes">The size of the pieces in which they come, so that the room they take on disk is taken piece by piece too; a power of two.</param>
 /// <param name="fetch">Reads a range of the segment from storage into them; false when the segment is not there any more.</param>
-public sealed class SegmentDownload(MappedBytes bytes, Func<long, int, CancellationToken, Task<bool>> fetch)
+public sealed class SegmentDownload(MappedBytes bytes, int pieceBytes, Func<long, int, CancellationToken, Task<bool>> fetch)
 {
-    /// <summary>Bytes come in pieces of this size, so that the room they take on disk is taken piece by piece too.</summary>
-    public const int PieceBytes = 16 * 1024;
-
     /// <summary>The most that one request to storage reads.</summary>
     public const int RequestBytesMax = IBlobs.BlockBytesMax;
 
@@ -18,9 +16,9 @@ public sealed class SegmentDownload(MappedBytes bytes, Func<long, int, Cancellat
     // Pieces that lie no further apart come with one request: the bytes between them cost less than a request.
     private const int GapPiecesMax = 2;
 
-    private readonly Task?[] _pieces = new Task?[(int)((bytes.Length + PieceBytes - 1) / PieceBytes)];
+    private readonly Task?[] _pieces = new Task?[(int)((bytes.Length + pieceBytes - 1) / pieceBytes)];
     private readonly Lock _lock = new();
-    private int _missing = (int)((bytes.Length + PieceBytes - 1) / PieceBytes);
+    private int _missing = (int)((bytes.Length + pieceBytes - 1) / pieceBytes);
     private volatile bool _isWhole;
     private volatile bool _isLost;
 
@@ -38,7 +36,7 @@ public sealed class SegmentDownload(MappedBytes bytes, Func<long, int, Cancellat
             return true;
         }
 
-        for (var piece = offset / PieceBytes; piece <= (offset + length - 1) / PieceBytes; piece++)
+        for (var piece = offset / pieceBytes; piece <= (offset + length - 1) / pieceBytes; piece++)
         {
             if (Volatile.Read(ref _pieces[piece]) is not { IsCompletedSuccessfully: true })
             {
@@ -64,7 +62,7 @@ public sealed class SegmentDownload(MappedBytes bytes, Func<long, int, Cancellat
             var wanted = new SortedSet<int>();
             foreach (var (offset, length) in ranges.Where(range => range.Length > 0))
             {
-                for (var piece = (int)(offset / PieceBytes); piece <= (offset + length - 1) / PieceBytes; piece++)
+                for (var piece = (int)(offset / pieceBytes); piece <= (offset + length - 1) / pieceBytes; piece++)
                 {
                     if (_pieces[piece] is { IsFaulted: false, IsCanceled: false } known)
                     {
@@ -92,11 +90,11 @@ public sealed class SegmentDownload(MappedBytes bytes, Func<long, int, Cancellat
     /// <exception cref="StorageException">Storage failed, or the segment is not there any more.</exception>
     public Task NeedAllAsync()
     {
-        const int PiecesPerRequest = RequestBytesMax / PieceBytes;
+        var piecesPerRequest = RequestBytesMax / pieceBytes;
         return _isWhole
             ? Task.CompletedTask
             : AtOnce.ForEachAsync(
-                (_pieces.Length + PiecesPerRequest - 1) / PiecesPerRequest,
+                (_pieces.Length + piecesPerRequest - 1) / piecesPerRequest,
                 RequestsAtOnce,
                 part => NeedAsync([((long)part * RequestBytesMax, Math.Min(RequestBytesMax, bytes.Length - ((long)part * RequestBytesMax)))]));
     }
@@ -109,7 +107,7 @@ public sealed class SegmentDownload(MappedBytes bytes, Func<long, int, Cancellat
         {
             var isNear = first >= 0
                 && piece - last <= GapPiecesMax + 1
-                && (piece - first + 1) * PieceBytes <= RequestBytesMax
+                && (piece - first + 1) * pieceBytes <= RequestBytesMax
                 && Enumerable.Range(last + 1, piece - last - 1).All(between => _pieces[between] is null);
             if (first >= 0 && !isNear)
             {
@@ -130,8 +128,8 @@ public sealed class SegmentDownload(MappedBytes bytes, Func<long, int, Cancellat
     {
         // Not within the lock: nothing is waited for there.
         await Task.Yield();
-        var offset = (long)first * PieceBytes;
-        if (!await fetch(offset, (int)Math.Min((long)count * PieceBytes, bytes.Length - offset), CancellationToken.None))
+        var offset = (long)first * pieceBytes;
+        if (!await fetch(offset, (int)Math.Min((long)count * pieceBytes, bytes.Length - offset), CancellationToken.None))
         {
             _isLost = true;
             throw new StorageException("A segment was replaced while it was read.", 0, null);

@@ -21,7 +21,7 @@ public sealed class SegmentStore(StorageAccounts storage, VectorThresholds thres
     public async Task<Segment?> OpenAsync(string tenant, SegmentInfo info, CancellationToken cancellationToken)
     {
         var bytes = new MappedBytes(info.Bytes, isSparse: true);
-        var download = new SegmentDownload(bytes, (offset, length, token) => ReadAsync(tenant, info, offset, length, bytes, token));
+        var download = new SegmentDownload(bytes, thresholds.PieceBytes, (offset, length, token) => ReadAsync(tenant, info, offset, length, bytes, token));
         Segment? segment = null;
         try
         {

@@ -21,6 +21,9 @@ public sealed record VectorThresholds
     /// <summary>A segment of up to so many bytes is brought into reach as a whole: that is one request, and no slower than several for what is needed of it.</summary>
     public long WholeBytes { get; init; } = SegmentDownload.RequestBytesMax;
 
+    /// <summary>In pieces of so many bytes a larger one comes into reach.</summary>
+    public int PieceBytes { get; init; } = 16 * 1024;
+
     /// <summary>Whether a state's tail is so long that it is to become a segment.</summary>
     public bool IsTailLong(VectorState state) => state.TailCount >= TailRows || state.Tail.Bytes >= TailBytes;
 }
