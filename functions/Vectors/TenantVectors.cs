@@ -361,7 +361,6 @@ public sealed class TenantVectors(
 
                         _state = state;
                         loaded.Clear();
-                        _ = CompleteAsync(state);
                     }
 
                     NoticeWork(_state);
@@ -394,28 +393,6 @@ public sealed class TenantVectors(
             }
         });
         return all.All(segment => segment is not null) ? all.OfType<Segment>().ToList() : null;
-    }
-
-    // Beside the first requests, which bring into reach what they need.
-    private static async Task CompleteAsync(VectorState state)
-    {
-        if (state.IsWhole || !state.TryHold())
-        {
-            return;
-        }
-
-        try
-        {
-            await state.NeedAllAsync();
-        }
-        catch (StorageException)
-        {
-            // Whoever needs the rest asks for it again.
-        }
-        finally
-        {
-            state.Release();
-        }
     }
 
     private static Segment? Newest(VectorManifest manifest, IEnumerable<Segment> all) => all.FirstOrDefault(segment => segment.Id == manifest.Newest?.Id);

@@ -4,7 +4,11 @@ namespace QuantumFlux.Tests.Proof;
 /// Runs everything that awaits on one thread, and always goes on with whichever of the waiting is next by the seed. So one seed is one interleaving,
 /// the same each time.
 /// </summary>
-public sealed class SimulationContext(Random random) : SynchronizationContext
+/// <param name="random">Chooses what goes on next.</param>
+/// <param name="rest">
+/// Called when everything waits, to let time pass: says whether something may go on now. Null when nothing waits for time.
+/// </param>
+public sealed class SimulationContext(Random random, Func<bool>? rest = null) : SynchronizationContext
 {
     private readonly Lock _lock = new();
     private readonly List<(SendOrPostCallback Callback, object? State)> _ready = [];
@@ -28,8 +32,14 @@ public sealed class SimulationContext(Random random) : SynchronizationContext
             var task = start();
             while (!task.IsCompleted)
             {
-                var (callback, state) = Next() ?? throw new InvalidOperationException("Everything waits, and nothing is left to wait for.");
-                callback(state);
+                if (Next() is var (callback, state))
+                {
+                    callback(state);
+                }
+                else if (rest?.Invoke() != true)
+                {
+                    throw new InvalidOperationException("Everything waits, and nothing is left to wait for.");
+                }
             }
 
             task.GetAwaiter().GetResult();
@@ -68,6 +78,18 @@ public sealed class SimulatedTime : TimeProvider
     public bool IsPunctual { get; set; }
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+    /// <summary>Goes on to when the next punctual delay ends; false when none is under way.</summary>
+    public bool Rest()
+    {
+        if (_due.Count == 0)
+        {
+            return false;
+        }
+
+        Advance(TimeSpan.FromTicks(_due.Min(timer => timer.At) - _ticks));
+        return true;
+    }
 
     public void Advance(TimeSpan by)
     {
