@@ -123,7 +123,10 @@ public sealed partial class HostProcess : IAsyncDisposable
     /// <summary>The same client for a host that was started again.</summary>
     public TestClient As(TestClient client) => new(Http, client.Key, client.Account);
 
-    /// <summary>Ends the process at once, as <c>kill -9</c> does.</summary>
+    /// <summary>
+    /// Ends the process at once, as <c>kill -9</c> does. Requests that it has not answered then fail with <see cref="HttpRequestException"/>; those that
+    /// are still to fail when the host is disposed are cancelled instead, so wait for them in between.
+    /// </summary>
     public async Task KillAsync()
     {
         _process.Kill();

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using Xunit.Abstractions;
@@ -76,7 +77,7 @@ public sealed class IdempotencyProof(ITestOutputHelper output)
             var account = $"acc_{Guid.NewGuid():N}";
             var owner = await host.Admin.NewKeyAsync(account);
             var clients = await Task.WhenAll(Enumerable.Range(0, Writers).Select(_ => host.Admin.NewKeyAsync(account)));
-            var open = new List<Send>();
+            var open = new ConcurrentDictionary<int, Send>();
             var made = 0;
             var acknowledged = 0;
             for (var kill = 0; kill < Kills; kill++)
@@ -86,15 +87,18 @@ public sealed class IdempotencyProof(ITestOutputHelper output)
                 var current = host;
                 var writers = clients.Select((client, writer) => SendUntilGoneAsync(current.As(client), writer)).ToList();
                 await killed.Task;
-                await host.DisposeAsync();
+                await host.KillAsync();
                 await Task.WhenAll(writers);
+                await host.DisposeAsync();
                 host = await data.StartAsync();
 
                 async Task SendUntilGoneAsync(TestClient client, int writer)
                 {
                     while (true)
                     {
+                        // Open until it is acknowledged, however it ends.
                         var send = new Send(writer, Interlocked.Increment(ref made));
+                        open[send.Id] = send;
                         try
                         {
                             (await send.OnceAsync(client)).Expect(HttpStatusCode.Created);
@@ -102,19 +106,15 @@ public sealed class IdempotencyProof(ITestOutputHelper output)
                         catch (HttpRequestException)
                         {
                             // The host is gone; whether this was made, nobody said.
-                            lock (open)
-                            {
-                                open.Add(send);
-                            }
-
                             return;
                         }
                         catch (Exception exception)
                         {
                             killed.TrySetException(exception);
-                            return;
+                            throw;
                         }
 
+                        open.TryRemove(send.Id, out _);
                         if (Interlocked.Increment(ref acknowledged) >= enough)
                         {
                             killed.TrySetResult();
@@ -123,9 +123,11 @@ public sealed class IdempotencyProof(ITestOutputHelper output)
                 }
             }
 
+            // Each writer was in the middle of one request at each kill.
+            Assert.Equal(Kills * Writers, open.Count);
             var reader = host.As(owner);
-            var replayed = 0;
-            await Task.WhenAll(open.Select(async send =>
+            var replayed = new ConcurrentDictionary<int, bool>();
+            await Task.WhenAll(open.Values.Select(async send =>
             {
                 var client = host.As(clients[send.Writer]);
                 Answer answer;
@@ -135,32 +137,37 @@ public sealed class IdempotencyProof(ITestOutputHelper output)
                     await Task.Delay(TimeSpan.FromSeconds(int.Parse(answer.Header("Retry-After")!, CultureInfo.InvariantCulture)));
                 }
 
-                if (answer.Expect(HttpStatusCode.Created).Header("Idempotent-Replayed") is not null)
-                {
-                    Interlocked.Increment(ref replayed);
-                }
+                replayed[send.Id] = answer.Expect(HttpStatusCode.Created).Header("Idempotent-Replayed") is not null;
             }));
 
-            var names = await KeysAsync(reader);
+            var names = (await KeysAsync(reader)).CountBy(name => name).ToDictionary();
+            var faults = new List<string>();
             for (var id = 1; id <= made; id++)
             {
-                if (Send.IsKey(id))
+                var times = Send.IsKey(id) ? names.GetValueOrDefault($"made {id}") : await VersionsAsync(reader, $"made-{id}");
+                if (times != 1)
                 {
-                    Assert.Single(names, $"made {id}");
-                }
-                else
-                {
-                    var versions = (await reader.GetAsync($"/api/v3/quantum/objects/made-{id}/versions")).Expect(HttpStatusCode.OK).Json;
-                    Assert.Equal(1, versions.GetProperty("versions").GetArrayLength());
+                    faults.Add($"{(Send.IsKey(id) ? "key" : "object")} {id} is there {times} times; its request was {FateOf(id)}");
                 }
             }
 
-            output.WriteLine($"{Kills} kills, {made} requests, {open.Count} cut off, of which {replayed} had been made.");
+            Assert.True(faults.Count == 0, string.Join('\n', faults));
+            output.WriteLine($"{Kills} kills, {made} requests, {open.Count} cut off, of which {replayed.Values.Count(isReplay => isReplay)} had been made.");
+
+            string FateOf(int id) => !replayed.TryGetValue(id, out var isReplay) ? "acknowledged at once"
+                : isReplay ? "cut off, and its retry was given the answer that was kept"
+                : "cut off, and its retry was run";
         }
         finally
         {
             await host.DisposeAsync();
         }
+    }
+
+    private static async Task<int> VersionsAsync(TestClient client, string id)
+    {
+        var answer = await client.GetAsync($"/api/v3/quantum/objects/{id}/versions");
+        return answer.Status == HttpStatusCode.NotFound ? 0 : answer.Expect(HttpStatusCode.OK).Json.GetProperty("versions").GetArrayLength();
     }
 
     private static async Task<List<string>> KeysAsync(TestClient client)

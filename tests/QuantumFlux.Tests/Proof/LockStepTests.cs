@@ -49,8 +49,9 @@ public sealed class LockStepTests(ITestOutputHelper output)
                     .Select((client, writer) => WriteUntilGoneAsync(host.As(client), $"{pairs[writer % 3]}-{(writer % 2 == 0 ? 'a' : 'b')}", enough))
                     .ToList();
                 await killed.Task;
-                await host.DisposeAsync();
+                await host.KillAsync();
                 await Task.WhenAll(writers);
+                await host.DisposeAsync();
 
                 host = await data.StartAsync();
                 var reader = host.As(owner);
@@ -81,6 +82,7 @@ public sealed class LockStepTests(ITestOutputHelper output)
                     catch (Exception exception)
                     {
                         killed.TrySetException(exception);
+                        throw;
                     }
                 }
             }
