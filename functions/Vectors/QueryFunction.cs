@@ -47,7 +47,12 @@ public sealed class QueryFunction(ApiGate gate, VectorStore vectors, QueryCache 
             var isWhole = held.State.IsWhole;
             var found = await new VectorSearch(held.State, query, time.GetUtcNow(), time, () => time.GetElapsedTime(began) >= query.Timeout).RunAsync(ending.Token);
             var results = VectorJson.Hits(found.Hits, query);
-            if (isWhole && !found.IsPartial)
+            if (!isWhole)
+            {
+                // The rest only now, so that this query did not wait for it.
+                _ = held.State.CompleteAsync();
+            }
+            else if (!found.IsPartial)
             {
                 cache.Keep(key, results, found.ValidUntil);
             }

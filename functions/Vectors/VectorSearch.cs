@@ -73,7 +73,7 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
 
     /// <summary>
     /// Answers from segments of which perhaps only the heads are in reach. What the query needs is brought there: for the most common kind the nearest clusters'
-    /// codes, and then the coordinates of what they find, and the rest for those that come after it; for others all there is.
+    /// codes, and then the coordinates of what they find; for others all there is.
     /// </summary>
     /// <param name="cancellationToken">Ends the waiting.</param>
     /// <exception cref="StorageException">Storage failed.</exception>
@@ -91,8 +91,6 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
             && shape.Dimension == query.Vector.Length
             && await FindInPartsAsync(shape, cancellationToken) is { } hits)
         {
-            // The rest only now, so that this query did not wait for it.
-            _ = state.CompleteAsync();
             return hits;
         }
 

@@ -139,7 +139,7 @@ public sealed record VectorState(LogHead Head, VectorManifest Manifest, IReadOnl
         }
     }
 
-    /// <summary>The same for those who come later: does not fail, and keeps the memory meanwhile.</summary>
+    /// <summary>The same for those who come later: it does not fail, and keeps the memory meanwhile.</summary>
     public async Task CompleteAsync()
     {
         if (IsWhole || !TryHold())

@@ -18,6 +18,8 @@ using QuantumFlux.Vectors;
 //       what filters leave to find that keep 0.01 %, 1 %, 10 % and 50 %, and what they cost
 //   scale FOLDER [--metric l2|cosine|dot] [--k 10]
 //       what a query costs among the first 1,000 vectors, the first 10,000 …
+//   cold FOLDER [--metric l2|cosine|dot] [--k 10]
+//       what an instance that has nothing in reach reads before it answers a query
 //   http FOLDER [--metric l2|cosine|dot] [--k 10]
 //       a host of our own: inserts, then queries beside what they are made of
 //
@@ -50,12 +52,16 @@ try
             (set, k) = Read(arguments, 10);
             ScaleReport.Print(set, arguments.Metric, k, Console.Out);
             break;
+        case "cold":
+            (set, k) = Read(arguments, 10);
+            ColdReport.Print(set, arguments.Metric, k, RecallOf(set, arguments.Metric, k), Console.Out);
+            break;
         case "http":
             (set, k) = Read(arguments, 10);
             await HttpReport.PrintAsync(set, arguments.Metric, k, RecallOf(set, arguments.Metric, k), Console.Out);
             break;
         default:
-            throw new ArgumentException("Say generate, truth, run, tunnel, filter, scale or http, and a folder. Program.cs says the rest.");
+            throw new ArgumentException("Say generate, truth, run, tunnel, filter, scale, cold or http, and a folder. Program.cs says the rest.");
     }
 
     return 0;
