@@ -16,7 +16,6 @@ public sealed class TenantVectors(
     // A manifest can move on while its segments are read. Nobody is that unlucky again and again.
     private const int LoadsMax = 16;
     private const int SegmentsAtOnce = 16;
-    private const int AttemptsMax = 64;
 
     private readonly Log _log = Log(tables, tenant);
     private readonly Lock _lock = new();
@@ -447,7 +446,7 @@ public sealed class TenantVectors(
         using var held = await HoldForWritingAsync();
         var state = held.State;
         await state.NeedAsync(writes.SelectMany(write => write.Ids));
-        var group = new Group(state);
+        var group = new WriteGroup(state);
         foreach (var write in writes)
         {
             try
@@ -503,7 +502,7 @@ public sealed class TenantVectors(
         return await HoldAsync(isStrong: true, CancellationToken.None);
     }
 
-    private async Task AppendAsync(VectorState state, Group group)
+    private async Task AppendAsync(VectorState state, WriteGroup group)
     {
         var began = Interlocked.Increment(ref _now);
         LogAppended appended;
@@ -554,7 +553,7 @@ public sealed class TenantVectors(
     }
 
     // For writes that change nothing: only what goes along is written.
-    private async Task AnswerAsync(Group group)
+    private async Task AnswerAsync(WriteGroup group)
     {
         try
         {
@@ -575,88 +574,6 @@ public sealed class TenantVectors(
 
     private static IEnumerable<(long, VectorChange)> Changes(IEnumerable<LogRecord> records) =>
         records.Select(record => (record.Sequence, VectorChange.Parse(record.Data.Span)));
-
-    /// <summary>Writes that go into one append.</summary>
-    private sealed class Group(VectorState state)
-    {
-        private const int AlongMax = 16;
-
-        // As text in a request, bytes take a third more.
-        private const int AlongBytesMax = QuantumFlux.Storage.Log.AlongBytesMax / 2;
-
-        private readonly VectorDraft _draft = new(state);
-        private readonly HashSet<string> _alongKeys = new(StringComparer.Ordinal);
-        private int _alongBytes;
-
-        public List<(PendingWrite Write, object Answer)> Writes { get; } = [];
-
-        public List<ReadOnlyMemory<byte>> Records { get; } = [];
-
-        public List<TableAction> Along { get; } = [];
-
-        public IReadOnlyList<VectorChange> Changes => _draft.Changes;
-
-        /// <summary>Adds a write; false when there is no room for it beside the others.</summary>
-        public async Task<bool> TryAddAsync(PendingWrite write)
-        {
-            var draft = new VectorDraft(state, _draft);
-            var answer = write.Prepare(draft);
-            var records = draft.Changes.Select(change => change.ToBytes()).ToList();
-            if (QuantumFlux.Storage.Log.CountFitting([.. Records, .. records]) < Records.Count + records.Count && Writes.Count > 0)
-            {
-                return false;
-            }
-
-            var along = await write.Along(answer);
-            var alongBytes = along.Sum(action => TableRules.RowBytes(action.Row));
-            if (Writes.Count > 0
-                && (Along.Count + along.Count > AlongMax || _alongBytes + alongBytes > AlongBytesMax || along.Any(action => _alongKeys.Contains(action.Row.Key))))
-            {
-                return false;
-            }
-
-            _alongBytes += alongBytes;
-
-            _draft.Take(draft);
-            Records.AddRange(records);
-            Along.AddRange(along);
-            _alongKeys.UnionWith(along.Select(action => action.Row.Key));
-            Writes.Add((write, answer));
-            return true;
-        }
-
-        /// <summary>Has them come up again, unless they have often enough.</summary>
-        public void Retry()
-        {
-            foreach (var (write, _) in Writes.Where(write => ++write.Write.Attempts >= AttemptsMax))
-            {
-                write.Fail(ApiException.Unavailable());
-            }
-        }
-    }
-
-    /// <summary>A write that waits for its append.</summary>
-    private sealed class PendingWrite(
-        long beganAt, IReadOnlyCollection<string> ids, Func<VectorDraft, object> prepare, Func<object, Task<IReadOnlyList<TableAction>>> along)
-    {
-        private readonly TaskCompletionSource<object> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        public long BeganAt { get; } = beganAt;
-
-        public IReadOnlyCollection<string> Ids { get; } = ids;
-
-        public Task<object> Answer => _answer.Task;
-
-        public int Attempts { get; set; }
-
-        public object Prepare(VectorDraft draft) => prepare(draft);
-
-        public Task<IReadOnlyList<TableAction>> Along(object answer) => along(answer);
-
-        public void Succeed(object answer) => _answer.TrySetResult(answer);
-
-        public void Fail(Exception exception) => _answer.TrySetException(exception);
-    }
 }
 
 /// <summary>A state whose memory is kept until this is disposed of.</summary>
