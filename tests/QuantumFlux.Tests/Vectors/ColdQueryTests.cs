@@ -1,8 +1,4 @@
-using System.Diagnostics.Metrics;
 using System.Text.Json;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging.Abstractions;
-using QuantumFlux.Api;
 using QuantumFlux.Storage;
 using QuantumFlux.Tests.Proof;
 using QuantumFlux.Tests.Storage;
@@ -13,7 +9,6 @@ namespace QuantumFlux.Tests.Vectors;
 /// <summary>What an instance answers that has just begun to bring a tenant's segments into reach, and what it waits for.</summary>
 public sealed class ColdQueryTests : IAsyncLifetime
 {
-    private const string Tenant = "acc_cold-live";
     private const int Vectors = 6_000;
     private const int Dimension = 16;
     private const int VectorsPerWrite = 500;
@@ -22,7 +17,7 @@ public sealed class ColdQueryTests : IAsyncLifetime
 
     private readonly List<StoredVector> _vectors = TestVectors.Clustered(1, Vectors, Dimension);
     private readonly StorageAccounts _storage;
-    private readonly VectorStore _warm;
+    private readonly VectorInstance _warm;
     private MemoryHook? _hook;
 
     public ColdQueryTests()
@@ -30,34 +25,28 @@ public sealed class ColdQueryTests : IAsyncLifetime
         MemoryHook hook = (operation, moment) => _hook is null ? ValueTask.FromResult(MemoryFault.None) : _hook(operation, moment);
         _storage = new StorageAccounts(
             new StorageAccount(new MemoryTables(TimeProvider.System, hook), new MemoryBlobs(TimeProvider.System, hook)), new Dictionary<int, StorageAccount>());
-        _warm = Open();
+        _warm = Open(_thresholds);
     }
 
     // A segment, and after it in the log vectors that replace some of it, and deletions.
     public async Task InitializeAsync()
     {
-        var vectors = _warm.Of(Tenant);
         foreach (var some in _vectors.Chunk(VectorsPerWrite))
         {
-            await ChangeAsync(vectors, some, []);
+            await _warm.ChangeAsync(some, []);
         }
 
-        using var due = new DueTenants(_storage, TimeProvider.System);
-        var telemetry = new Telemetry(new ServiceCollection().AddMetrics().BuildServiceProvider().GetRequiredService<IMeterFactory>());
-        var upkeep = new VectorUpkeep(
-            _storage, new SegmentStore(_storage, _thresholds), _warm, due, _thresholds, telemetry, TimeProvider.System, NullLogger<VectorUpkeep>.Instance);
-        await upkeep.RunAsync(vectors, 1, new TimerRun("vectors", telemetry, TimeProvider.System, NullLogger.Instance), CancellationToken.None);
-        await ChangeAsync(
-            vectors,
+        await _warm.LookAfterAsync(1);
+        await _warm.ChangeAsync(
             [.. _vectors.Take(200).Select(vector => vector with { Values = [.. vector.Values.Select(value => value + 0.01f)] })],
             [.. _vectors.Skip(200).Take(200).Select(vector => vector.Id)]);
-        using var held = await vectors.HoldAsync(isStrong: false, CancellationToken.None);
+        using var held = await _warm.Vectors.HoldAsync(isStrong: false, CancellationToken.None);
         Assert.Equal((Vectors, 400), (held.State.Segments.Single().Segment.Rows, held.State.TailCount));
     }
 
     public Task DisposeAsync()
     {
-        _warm.Of(Tenant).Forget();
+        _warm.Dispose();
         return Task.CompletedTask;
     }
 
@@ -71,7 +60,7 @@ public sealed class ColdQueryTests : IAsyncLifetime
     public async Task AColdInstanceAnswersAsAWarmOneDoes(QueryMode mode, bool isTunneling, bool isFiltered, bool isInContext)
     {
         var random = new Random(3);
-        using var warm = await _warm.Of(Tenant).HoldAsync(isStrong: true, CancellationToken.None);
+        using var warm = await _warm.Vectors.HoldAsync(isStrong: true, CancellationToken.None);
         for (var index = 0; index < 20; index++)
         {
             // Of what is only in the segment, of what is replaced, and of what is deleted.
@@ -109,17 +98,16 @@ public sealed class ColdQueryTests : IAsyncLifetime
             await (moment == MemoryMoment.Before ? Task.Delay(second, time) : Task.CompletedTask);
             return MemoryFault.None;
         };
-        var cold = Open(_thresholds with { WholeBytes = wholeBytes }).Of(Tenant);
+        using var cold = Open(_thresholds with { WholeBytes = wholeBytes });
 
         new SimulationContext(new Random(1), time.Rest).Run(async () =>
         {
             var began = time.GetTimestamp();
-            using var held = await cold.HoldUnsettledAsync(isStrong: true, CancellationToken.None);
+            using var held = await cold.Vectors.HoldUnsettledAsync(isStrong: true, CancellationToken.None);
             await SearchAsync(held, Query(_vectors[1000].Values, new Random(1)));
 
             Assert.Equal(expected * second, time.GetElapsedTime(began));
         });
-        cold.Forget();
     }
 
     [Fact]
@@ -135,20 +123,13 @@ public sealed class ColdQueryTests : IAsyncLifetime
         });
     }
 
-    private VectorStore Open(VectorThresholds? thresholds = null) => new(
-        _storage,
-        new SegmentStore(_storage, thresholds ?? _thresholds),
-        new DueTenants(_storage, TimeProvider.System),
-        thresholds ?? _thresholds,
-        TimeProvider.System);
+    private VectorInstance Open(VectorThresholds thresholds) => new(_storage, thresholds, TimeProvider.System);
 
     private async Task<T> OnColdAsync<T>(Func<HeldState, Task<T>> act)
     {
-        var cold = Open().Of(Tenant);
-        using var held = await cold.HoldUnsettledAsync(isStrong: true, CancellationToken.None);
-        var found = await act(held);
-        cold.Forget();
-        return found;
+        using var cold = Open(_thresholds);
+        using var held = await cold.Vectors.HoldUnsettledAsync(isStrong: true, CancellationToken.None);
+        return await act(held);
     }
 
     private static Task<VectorHits> SearchAsync(HeldState held, VectorQuery query) =>
@@ -156,25 +137,6 @@ public sealed class ColdQueryTests : IAsyncLifetime
 
     // While its state is held.
     private static string Text(VectorHits hits) => VectorHistory.Text(hits.Hits.Select(hit => hit.Vector));
-
-    private static Task<object> ChangeAsync(TenantVectors vectors, StoredVector[] written, string[] deleted) => vectors.CommitAsync(
-        [.. written.Select(vector => vector.Id), .. deleted],
-        draft =>
-        {
-            foreach (var vector in written)
-            {
-                draft.Write(vector, Metric.Cosine);
-            }
-
-            foreach (var id in deleted)
-            {
-                draft.Delete(id);
-            }
-
-            return new object();
-        },
-        _ => Task.FromResult<IReadOnlyList<TableAction>>([]),
-        CancellationToken.None);
 
     private static VectorQuery Query(float[] near, Random random) => new(
         [.. near.Select(value => value + (0.1f * random.NextSingle()))], null, QueryMode.Balanced, false, 10, TimeSpan.FromMinutes(1), null, true, true, true);
