@@ -34,6 +34,9 @@ public sealed class MappedBytes : IDisposable
         _start += _view.PointerOffset;
     }
 
+    // For what nobody disposed of. The pointer is what keeps the memory; all else has a finalizer of its own.
+    ~MappedBytes() => _view?.SafeMemoryMappedViewHandle.ReleasePointer();
+
     public long Length { get; }
 
     /// <summary>Some of the bytes. Only valid while the memory is held.</summary>
@@ -97,6 +100,8 @@ public sealed class MappedBytes : IDisposable
         {
             Release();
         }
+
+        GC.SuppressFinalize(this);
     }
 
     private static (MemoryMappedFile, SafeFileHandle)? OpenFile(long length, bool isSparse)

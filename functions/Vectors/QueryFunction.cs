@@ -30,13 +30,23 @@ public sealed class QueryFunction(ApiGate gate, VectorStore vectors, QueryCache 
         }
 
         var query = VectorQuery.From(JsonBody.Parse(request, bytes, isRequired: true));
+        var tenant = vectors.Of(caller.Tenant);
         var left = query.Timeout - time.GetElapsedTime(began);
         using var limit = new CancellationTokenSource(left > TimeSpan.Zero ? left : TimeSpan.Zero, time);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            using var held = await vectors.Of(caller.Tenant).HoldUnsettledAsync(query.IsStrong, ending.Token);
-            var key = QueryCache.Key(caller.Tenant, held.State.Head.LastSequence, bytes.Span);
+            return await tenant.LookAsync(query.IsStrong, isSettled: false, AnswerAsync, ending.Token);
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            // Nothing was found in time.
+            return Answer("[]"u8.ToArray(), TimeSpan.Zero, isHit: false, isPartial: true);
+        }
+
+        async Task<JsonAnswer> AnswerAsync(VectorState state)
+        {
+            var key = QueryCache.Key(caller.Tenant, state.Head.LastSequence, bytes.Span);
             if (cache.Find(key) is { } known)
             {
                 return Answer(known, TimeSpan.Zero, isHit: true, isPartial: false);
@@ -44,13 +54,13 @@ public sealed class QueryFunction(ApiGate gate, VectorStore vectors, QueryCache 
 
             // Not on a thread that serves sockets: this may take a while.
             await Task.Yield();
-            var isWhole = held.State.IsWhole;
-            var found = await new VectorSearch(held.State, query, time.GetUtcNow(), time, () => time.GetElapsedTime(began) >= query.Timeout).RunAsync(ending.Token);
+            var (isWhole, isOver) = (state.IsWhole && state.IsSettled, ending.Token);
+            var found = await new VectorSearch(state, query, time.GetUtcNow(), time, () => isOver.IsCancellationRequested).RunAsync(isOver);
             var results = VectorJson.Hits(found.Hits, query);
             if (!isWhole)
             {
                 // The rest only now, so that this query did not wait for it.
-                _ = held.State.CompleteAsync();
+                _ = tenant.CompleteAsync(state);
             }
             else if (!found.IsPartial)
             {
@@ -58,11 +68,6 @@ public sealed class QueryFunction(ApiGate gate, VectorStore vectors, QueryCache 
             }
 
             return Answer(results, found.QuantumTime, isHit: false, found.IsPartial);
-        }
-        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
-        {
-            // Nothing was found in time.
-            return Answer("[]"u8.ToArray(), TimeSpan.Zero, isHit: false, isPartial: true);
         }
 
         JsonAnswer Answer(ReadOnlyMemory<byte> results, TimeSpan quantumTime, bool isHit, bool isPartial) => Json.Result(new QueryView(

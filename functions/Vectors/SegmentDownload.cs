@@ -11,10 +11,16 @@ public sealed class SegmentDownload(MappedBytes bytes, int pieceBytes, Func<long
     /// <summary>The most that one request to storage reads.</summary>
     public const int RequestBytesMax = IBlobs.BlockBytesMax;
 
-    private const int RequestsAtOnce = 8;
+    private const int RequestsAtOnce = 16;
+
+    // Of everything, fewer: they are large.
+    private const int LargeRequestsAtOnce = 8;
 
     // Pieces that lie no further apart come with one request: the bytes between them cost less than a request.
-    private const int GapPiecesMax = 2;
+    private const int GapPiecesMin = 2;
+
+    // More requests take longer than what lies between.
+    private const int RequestsMax = 128;
 
     private readonly Task?[] _pieces = new Task?[(int)((bytes.Length + pieceBytes - 1) / pieceBytes)];
     private readonly Lock _lock = new();
@@ -47,7 +53,7 @@ public sealed class SegmentDownload(MappedBytes bytes, int pieceBytes, Func<long
         return true;
     }
 
-    /// <summary>Brings some ranges into reach. Storage requests for what is not there, or under way, all at once.</summary>
+    /// <summary>Brings some ranges into reach: with storage requests for what is not there or under way, some at once.</summary>
     /// <exception cref="StorageException">Storage failed, or the segment is not there any more. What came is there.</exception>
     public Task NeedAsync(IEnumerable<(long Offset, long Length)> ranges)
     {
@@ -57,30 +63,22 @@ public sealed class SegmentDownload(MappedBytes bytes, int pieceBytes, Func<long
         }
 
         var waiting = new HashSet<Task>();
+        var fetches = new List<(int First, int Count, TaskCompletionSource Done)>();
         lock (_lock)
         {
-            var wanted = new SortedSet<int>();
-            foreach (var (offset, length) in ranges.Where(range => range.Length > 0))
+            foreach (var (first, count) in Runs(Missing(ranges, waiting)))
             {
-                for (var piece = (int)(offset / pieceBytes); piece <= (offset + length - 1) / pieceBytes; piece++)
-                {
-                    if (_pieces[piece] is { IsFaulted: false, IsCanceled: false } known)
-                    {
-                        _ = known.IsCompleted || waiting.Add(known);
-                    }
-                    else
-                    {
-                        wanted.Add(piece);
-                    }
-                }
+                var done = new TaskCompletionSource();
+                _pieces.AsSpan(first, count).Fill(done.Task);
+                waiting.Add(done.Task);
+                fetches.Add((first, count, done));
             }
+        }
 
-            foreach (var (first, count) in Runs(wanted))
-            {
-                var fetching = FetchAsync(first, count);
-                _pieces.AsSpan(first, count).Fill(fetching);
-                waiting.Add(fetching);
-            }
+        if (fetches.Count > 0)
+        {
+            // Whoever else waits for one of them hears of it too.
+            _ = AtOnce.ForEachAsync(fetches.Count, RequestsAtOnce, index => FetchAsync(fetches[index].First, fetches[index].Count, fetches[index].Done));
         }
 
         return waiting.Count == 0 ? Task.CompletedTask : Task.WhenAll(waiting);
@@ -95,19 +93,58 @@ public sealed class SegmentDownload(MappedBytes bytes, int pieceBytes, Func<long
             ? Task.CompletedTask
             : AtOnce.ForEachAsync(
                 (_pieces.Length + piecesPerRequest - 1) / piecesPerRequest,
-                RequestsAtOnce,
+                LargeRequestsAtOnce,
                 part => NeedAsync([((long)part * RequestBytesMax, Math.Min(RequestBytesMax, bytes.Length - ((long)part * RequestBytesMax)))]));
     }
 
+    // The pieces of some ranges that nobody has asked for; those that are under way are added to what is waited for.
+    private SortedSet<int> Missing(IEnumerable<(long Offset, long Length)> ranges, HashSet<Task> waiting)
+    {
+        var missing = new SortedSet<int>();
+        foreach (var (offset, length) in ranges.Where(range => range.Length > 0))
+        {
+            for (var piece = (int)(offset / pieceBytes); piece <= (offset + length - 1) / pieceBytes; piece++)
+            {
+                switch (_pieces[piece])
+                {
+                    case null or { IsFaulted: true }:
+                        missing.Add(piece);
+                        break;
+                    case { IsCompleted: false } known:
+                        waiting.Add(known);
+                        break;
+                }
+            }
+        }
+
+        return missing;
+    }
+
+    // The more there are, the further apart they may lie.
+    private List<(int First, int Count)> Runs(SortedSet<int> missing)
+    {
+        var gap = GapPiecesMin;
+        while (true)
+        {
+            var runs = Runs(missing, gap).ToList();
+            if (runs.Count <= RequestsMax || gap >= _pieces.Length)
+            {
+                return runs;
+            }
+
+            gap *= 4;
+        }
+    }
+
     // Neighbouring pieces, as many as one request reads, and what lies between them if that is little and nobody else is at it.
-    private IEnumerable<(int First, int Count)> Runs(SortedSet<int> wanted)
+    private IEnumerable<(int First, int Count)> Runs(SortedSet<int> missing, int gap)
     {
         var (first, last) = (-1, -1);
-        foreach (var piece in wanted)
+        foreach (var piece in missing)
         {
             var isNear = first >= 0
-                && piece - last <= GapPiecesMax + 1
-                && (piece - first + 1) * pieceBytes <= RequestBytesMax
+                && piece - last <= gap + 1
+                && (piece - first + 1L) * pieceBytes <= RequestBytesMax
                 && Enumerable.Range(last + 1, piece - last - 1).All(between => _pieces[between] is null);
             if (first >= 0 && !isNear)
             {
@@ -124,20 +161,27 @@ public sealed class SegmentDownload(MappedBytes bytes, int pieceBytes, Func<long
         }
     }
 
-    private async Task FetchAsync(int first, int count)
+    private async Task FetchAsync(int first, int count, TaskCompletionSource done)
     {
-        // Not within the lock: nothing is waited for there.
-        await Task.Yield();
-        var offset = (long)first * pieceBytes;
-        if (!await fetch(offset, (int)Math.Min((long)count * pieceBytes, bytes.Length - offset), CancellationToken.None))
+        try
         {
-            _isLost = true;
-            throw new StorageException("A segment was replaced while it was read.", 0, null);
-        }
+            var offset = (long)first * pieceBytes;
+            if (!await fetch(offset, (int)Math.Min((long)count * pieceBytes, bytes.Length - offset), CancellationToken.None))
+            {
+                _isLost = true;
+                throw new StorageException("A segment was replaced while it was read.", 0, null);
+            }
 
-        if (Interlocked.Add(ref _missing, -count) == 0)
+            if (Interlocked.Add(ref _missing, -count) == 0)
+            {
+                _isWhole = true;
+            }
+
+            done.SetResult();
+        }
+        catch (Exception exception)
         {
-            _isWhole = true;
+            done.SetException(exception);
         }
     }
 }

@@ -92,23 +92,31 @@ public sealed class SegmentStore(StorageAccounts storage, VectorThresholds thres
                 var count = await content.Stream.ReadAsync(buffer.AsMemory(0, Math.Min(BufferBytes, length - read)), cancellationToken);
                 if (count == 0)
                 {
-                    throw new InvalidDataException("A segment is shorter than it was.");
+                    throw new StorageException($"The segment {info.Id} is shorter than it was.", 0, null);
                 }
 
-                bytes.Write(offset + read, buffer.AsSpan(0, count));
+                Write(bytes, offset + read, buffer.AsSpan(0, count));
                 read += count;
             }
 
             return true;
         }
-        catch (IOException exception)
-        {
-            throw new StorageException("There is no room for a segment on this instance.", 0, null, exception);
-        }
         finally
         {
             ArrayPool<byte>.Shared.Return(buffer);
             bytes.Release();
+        }
+    }
+
+    private static void Write(MappedBytes bytes, long offset, ReadOnlySpan<byte> piece)
+    {
+        try
+        {
+            bytes.Write(offset, piece);
+        }
+        catch (IOException exception)
+        {
+            throw new StorageException("There is no room for a segment on this instance.", 0, null, exception);
         }
     }
 

@@ -17,6 +17,9 @@ public sealed class TenantVectors(
     private const int LoadsMax = 16;
     private const int SegmentsAtOnce = 16;
 
+    // About how long a segment takes to be built.
+    private static readonly TimeSpan _tailRetry = TimeSpan.FromSeconds(10);
+
     private readonly Log _log = Log(tables, tenant);
     private readonly Lock _lock = new();
     private readonly List<PendingWrite> _writes = [];
@@ -33,8 +36,11 @@ public sealed class TenantVectors(
 
     public string Tenant { get; } = tenant;
 
-    /// <summary>The bytes that it keeps within reach.</summary>
+    /// <summary>The bytes of segments that it keeps within reach.</summary>
     public long Bytes => Volatile.Read(ref _state)?.Segments.Sum(segment => segment.Segment.Bytes) ?? 0;
+
+    /// <summary>About how many bytes of memory the rest takes.</summary>
+    public long TailBytes => Volatile.Read(ref _state)?.Tail.Bytes ?? 0;
 
     /// <summary>Whether so much of a segment is gone that it should be written anew, as far as this instance knows.</summary>
     public bool HasMuchGone => Volatile.Read(ref _state) is { } state && SegmentPlan.Of(state, isTailLong: false, thresholds) is not null;
@@ -57,29 +63,57 @@ public sealed class TenantVectors(
     /// <param name="cancellationToken">Ends the call early.</param>
     public async Task<HeldState> HoldAsync(bool isStrong, CancellationToken cancellationToken)
     {
-        var held = await HoldUnsettledAsync(isStrong, cancellationToken);
-        if (held.State.IsSettled)
+        var isAgain = false;
+        while (true)
         {
-            return held;
+            var held = await HoldUnsettledAsync(isStrong, cancellationToken);
+            if (held.State.IsSettled)
+            {
+                return held;
+            }
+
+            try
+            {
+                await held.State.NeedTailIdsAsync().WaitAsync(cancellationToken);
+                return new HeldState(Settle(held.State));
+            }
+            catch (StorageException) when (held.State.IsLost && !isAgain)
+            {
+                held.Dispose();
+                isAgain = true;
+            }
+            catch
+            {
+                held.Dispose();
+                throw;
+            }
+        }
+    }
+
+    /// <summary>Looks at the newest state. What can be brought into reach no more, because others have replaced it, is looked for in what took its place.</summary>
+    /// <param name="isStrong">As for <see cref="HoldAsync"/>.</param>
+    /// <param name="isSettled">Whether it is as <see cref="HoldAsync"/> gives it, or as <see cref="HoldUnsettledAsync"/> does.</param>
+    /// <param name="look">What is done with the state, perhaps twice. It takes nothing of its memory along.</param>
+    /// <param name="cancellationToken">Ends the call early.</param>
+    /// <exception cref="StorageException">Storage failed.</exception>
+    public async Task<T> LookAsync<T>(bool isStrong, bool isSettled, Func<VectorState, Task<T>> look, CancellationToken cancellationToken)
+    {
+        using (var held = await HoldOneAsync())
+        {
+            try
+            {
+                return await look(held.State);
+            }
+            catch (StorageException) when (held.State.IsLost)
+            {
+                // Nobody is that unlucky twice.
+            }
         }
 
-        try
-        {
-            await held.State.NeedTailIdsAsync().WaitAsync(cancellationToken);
-        }
-        catch
-        {
-            held.Dispose();
-            throw;
-        }
+        using var next = await HoldOneAsync();
+        return await look(next.State);
 
-        var settled = held.State.Settle();
-        lock (_lock)
-        {
-            _state = ReferenceEquals(_state, held.State) ? settled : _state;
-        }
-
-        return new HeldState(settled);
+        Task<HeldState> HoldOneAsync() => isSettled ? HoldAsync(isStrong, cancellationToken) : HoldUnsettledAsync(isStrong, cancellationToken);
     }
 
     /// <summary>The same state, perhaps not settled, and sooner then when this instance has just begun to bring segments into reach.</summary>
@@ -105,6 +139,30 @@ public sealed class TenantVectors(
 
             // Its segments were put out of reach, unless newer ones have taken their place.
             Forget(state);
+        }
+    }
+
+    /// <summary>Brings all of a state into reach and settles it, for those who come later. It does not fail.</summary>
+    /// <param name="state">The state, held by the caller only until this returns its task.</param>
+    public async Task CompleteAsync(VectorState state)
+    {
+        if (!state.TryHold())
+        {
+            return;
+        }
+
+        try
+        {
+            await state.NeedAllAsync();
+            Settle(state);
+        }
+        catch (StorageException)
+        {
+            // Whoever needs the rest asks for it again.
+        }
+        finally
+        {
+            state.Release();
         }
     }
 
@@ -235,6 +293,18 @@ public sealed class TenantVectors(
         {
             Forget(state);
         }
+    }
+
+    // The same segments, in the same order: whoever holds the one holds the other.
+    private VectorState Settle(VectorState state)
+    {
+        var settled = state.Settle();
+        lock (_lock)
+        {
+            _state = ReferenceEquals(_state, state) ? settled : _state;
+        }
+
+        return settled;
     }
 
     private void Forget(VectorState state)
@@ -445,7 +515,23 @@ public sealed class TenantVectors(
         var freshAt = Volatile.Read(ref _freshAt);
         using var held = await HoldForWritingAsync();
         var state = held.State;
-        await state.NeedAsync(writes.SelectMany(write => write.Ids));
+        if (state.Tail.Bytes >= thresholds.TailBytesMax)
+        {
+            NoticeWork(state);
+            writes.ForEach(write => write.Fail(TooManyAtOnce()));
+            return;
+        }
+
+        try
+        {
+            await state.NeedAsync(writes.SelectMany(write => write.Ids));
+        }
+        catch (StorageException) when (state.IsLost)
+        {
+            // They come up again, with what has taken its place.
+            return;
+        }
+
         var group = new WriteGroup(state);
         foreach (var write in writes)
         {
@@ -489,6 +575,9 @@ public sealed class TenantVectors(
             await AnswerAsync(group);
         }
     }
+
+    private static ApiException TooManyAtOnce() => ApiException.RateLimitExceeded(
+        "Vectors are written faster than segments are built of them", ["vector-writes"], _tailRetry);
 
     private async Task<HeldState> HoldForWritingAsync()
     {

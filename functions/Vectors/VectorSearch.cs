@@ -57,6 +57,7 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
     private DateTimeOffset? _validUntil;
     private bool _isPartial;
     private long _looked;
+    private int _tailLooked;
 
     /// <summary>Answers from segments that are in reach as a whole.</summary>
     public VectorHits Run()
@@ -89,6 +90,7 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
             && state.Segments.Sum(segment => segment.Count) > ExactRowsMax
             && state.Shape is { } shape
             && shape.Dimension == query.Vector.Length
+            && state.Segments.All(segment => segment.Count == 0 || (segment.Segment.Header.Dimension, segment.Segment.Header.Metric) == shape)
             && await FindInPartsAsync(shape, cancellationToken) is { } hits)
         {
             return hits;
@@ -341,7 +343,7 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
         var nearest = new Nearest<int>(Math.Min(count, tail.Count));
         foreach (var row in tail.Rows)
         {
-            if (row % RowsBetweenLooks == 0 && isOver())
+            if (++_tailLooked % RowsBetweenLooks == 0 && isOver())
             {
                 _isPartial = true;
                 break;
@@ -385,6 +387,12 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
         var likeness = new double[best.Count];
         while (chosen.Count < Math.Min(query.TopK, ExploredPlacesMax) && left.Count > 0)
         {
+            if (isOver())
+            {
+                _isPartial = true;
+                break;
+            }
+
             // Both are taken relative to the most that there is. Matches are often all close to one another, and likenesses too.
             var widest = 0d;
             for (var other = 0; other < left.Count; other++)

@@ -139,28 +139,6 @@ public sealed record VectorState(LogHead Head, VectorManifest Manifest, IReadOnl
         }
     }
 
-    /// <summary>The same for those who come later: it does not fail, and keeps the memory meanwhile.</summary>
-    public async Task CompleteAsync()
-    {
-        if (IsWhole || !TryHold())
-        {
-            return;
-        }
-
-        try
-        {
-            await NeedAllAsync();
-        }
-        catch (StorageException)
-        {
-            // Whoever needs the rest asks for it again.
-        }
-        finally
-        {
-            Release();
-        }
-    }
-
     /// <summary>Brings into reach what <see cref="Settle"/> looks at.</summary>
     public Task NeedTailIdsAsync() => NeedAsync(TailRows().Skip(LookedUp).Where(row => row.IsFirst).Select(row => row.Change.Id));
 

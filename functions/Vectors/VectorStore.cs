@@ -13,6 +13,9 @@ public sealed class VectorStore(StorageAccounts storage, SegmentStore segments, 
     private const int TenantsMax = 10_000;
     private const int AttentionMax = 10_000;
 
+    // What the logs' tails take of the instance's memory.
+    private static readonly long _tailBytesMax = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8;
+
     private static readonly TimeSpan _roomPeriod = TimeSpan.FromSeconds(1);
 
     private readonly Dictionary<string, LinkedListNode<TenantVectors>> _tenants = new(StringComparer.Ordinal);
@@ -68,17 +71,29 @@ public sealed class VectorStore(StorageAccounts storage, SegmentStore segments, 
         }
     }
 
+    // Those that were asked for last stay. Whoever is asked for again comes back.
     private void MakeRoom()
     {
         _roomMadeAt = time.GetTimestamp();
-        var bytes = _byUse.Sum(vectors => vectors.Bytes);
-        while (_byUse.Count > TenantsMax || (bytes > BytesMax && _byUse.Count > 1))
+        while (_byUse.Count > TenantsMax)
         {
             var last = _byUse.Last!.Value;
             _byUse.RemoveLast();
             _tenants.Remove(last.Tenant);
-            bytes -= last.Bytes;
             last.Forget();
+        }
+
+        var (bytes, tailBytes) = (0L, 0L);
+        foreach (var vectors in _byUse)
+        {
+            bytes += vectors.Bytes;
+            tailBytes += vectors.TailBytes;
+            if (vectors != _byUse.First!.Value && (bytes > BytesMax || tailBytes > _tailBytesMax))
+            {
+                bytes -= vectors.Bytes;
+                tailBytes -= vectors.TailBytes;
+                vectors.Forget();
+            }
         }
     }
 

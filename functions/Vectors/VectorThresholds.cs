@@ -6,8 +6,11 @@ public sealed record VectorThresholds
     /// <summary>From this many changes on, the log's tail becomes a segment: it takes searches more time than they should have.</summary>
     public int TailRows { get; init; } = 2_048;
 
-    /// <summary>So does one of this many bytes.</summary>
+    /// <summary>So does one of this many bytes of memory.</summary>
     public long TailBytes { get; init; } = 8 * 1024 * 1024;
+
+    /// <summary>A tail of this many bytes grows no further before a segment is built of it: writes are refused, so that it fits an instance's memory.</summary>
+    public long TailBytesMax { get; init; } = 64L * 1024 * 1024;
 
     /// <summary>From this many changes on, the timer makes it one: it runs where nobody waits.</summary>
     public int TimerTailRows { get; init; } = 512;

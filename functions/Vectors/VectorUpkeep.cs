@@ -31,6 +31,9 @@ public sealed class VectorUpkeep(
     /// <summary>How long a segment is kept that others have taken the place of: somebody may be about to read it.</summary>
     private static readonly TimeSpan _retirement = TimeSpan.FromMinutes(10);
 
+    /// <summary>How long nobody tries again when a segment could not be built.</summary>
+    private static readonly TimeSpan _pause = TimeSpan.FromMinutes(1);
+
     private static readonly TimeSpan _rest = TimeSpan.FromSeconds(1);
 
     private readonly ITables _tables = storage.Main.Tables;
@@ -152,11 +155,15 @@ public sealed class VectorUpkeep(
             return null;
         }
 
-        await state.NeedAllAsync();
         var plan = SegmentPlan.Of(state, isTailLong, thresholds);
         if (plan is null)
         {
             return null;
+        }
+
+        foreach (var segment in state.Segments.Skip(plan.First).Take(plan.Count))
+        {
+            await segment.Segment.NeedAllAsync();
         }
 
         var now = time.GetUtcNow();
@@ -171,15 +178,17 @@ public sealed class VectorUpkeep(
             return null;
         }
 
-        using var limit = new CancellationTokenSource(BuildMax, time);
-        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token);
-        var content = plan.Content(state);
-
-        // Not on a thread that serves sockets: this takes a while.
-        await Task.Yield();
-        Segment? built = new(id, SegmentWriter.Write(content, ending.Token));
+        Segment? built = null;
+        VectorManifest? made = null;
         try
         {
+            using var limit = new CancellationTokenSource(BuildMax, time);
+            using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token);
+
+            // Not on a thread that serves sockets: this takes a while.
+            await Task.Yield();
+            var content = plan.Content(state);
+            built = new Segment(id, SegmentWriter.Write(content, ending.Token));
             await segments.SaveAsync(tenant.Tenant, built, ending.Token);
             now = time.GetUtcNow();
             var replaced = manifest.Segments.Skip(plan.First).Take(plan.Count).ToList();
@@ -187,7 +196,7 @@ public sealed class VectorUpkeep(
                 id, content.FirstSequence, content.LastSequence, built.Rows, built.Bytes, built.Header.HeadBytes, plan.HasTail ? now : replaced.Max(segment => segment.CoveredAt),
                 state.Head.LastSequence,
                 leased.Version + 1);
-            var made = await ChangeAsync(
+            made = await ChangeAsync(
                 tenant.Tenant,
                 log,
                 leased with
@@ -209,9 +218,28 @@ public sealed class VectorUpkeep(
             await tenant.AdoptAsync(made, taken, cancellationToken);
             return made;
         }
+        catch when (made is null)
+        {
+            await GiveUpAsync(tenant.Tenant, log, leased);
+            throw;
+        }
         finally
         {
             built?.Dispose();
+        }
+    }
+
+    // So that nobody waits for the lease to end.
+    private async Task GiveUpAsync(string tenant, Log log, VectorManifest leased)
+    {
+        try
+        {
+            var building = leased.Building! with { Until = time.GetUtcNow() + _pause };
+            await ChangeAsync(tenant, log, leased with { Building = building }, CancellationToken.None);
+        }
+        catch (StorageException)
+        {
+            // Then it does end by itself.
         }
     }
 

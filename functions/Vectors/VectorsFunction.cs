@@ -68,20 +68,32 @@ public sealed class VectorsFunction(ApiGate gate, VectorStore vectors, TimeProvi
         var (hasVectors, hasMetadata) = (query.Flag("include_vectors", absent: true), query.Flag("include_metadata", absent: true));
         query.ThrowIfInvalid();
 
-        using var held = await vectors.Of(caller.Tenant).HoldAsync(isStrong: true, cancellationToken);
-        await held.State.NeedOrderAsync();
-        var (total, some) = (held.State.Count, held.State.List((long)(page - 1) * size, size));
-        await VectorState.NeedAsync(some);
-        var results = VectorJson.List(some, hasVectors, hasMetadata, time.GetUtcNow());
-        return Json.Result(new VectorListView(results, new VectorPaginationView(page, size, total, (total + size - 1) / size)));
+        return await vectors.Of(caller.Tenant).LookAsync(
+            isStrong: true,
+            isSettled: true,
+            async state =>
+            {
+                await state.NeedOrderAsync();
+                var (total, some) = (state.Count, state.List((long)(page - 1) * size, size));
+                await VectorState.NeedAsync(some);
+                var results = VectorJson.List(some, hasVectors, hasMetadata, time.GetUtcNow());
+                return Json.Result(new VectorListView(results, new VectorPaginationView(page, size, total, (total + size - 1) / size)));
+            },
+            cancellationToken);
     }
 
     private async Task<IResult> GetAsync(HttpRequest request, Caller caller, string id, CancellationToken cancellationToken)
     {
         RequireId(request, id);
-        using var held = await vectors.Of(caller.Tenant).HoldAsync(isStrong: true, cancellationToken);
-        await held.State.NeedAsync([id]);
-        var vector = held.State.Find(id) ?? throw ApiException.NotFound("id", "vector");
+        var vector = await vectors.Of(caller.Tenant).LookAsync(
+            isStrong: true,
+            isSettled: true,
+            async state =>
+            {
+                await state.NeedAsync([id]);
+                return state.Find(id) ?? throw ApiException.NotFound("id", "vector");
+            },
+            cancellationToken);
         return new JsonAnswer(VectorJson.One(new SegmentRow(null, 0, vector), time.GetUtcNow()), StatusCodes.Status200OK);
     }
 
