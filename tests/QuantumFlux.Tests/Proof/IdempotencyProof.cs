@@ -82,44 +82,30 @@ public sealed class IdempotencyProof(ITestOutputHelper output)
             for (var kill = 0; kill < Kills; kill++)
             {
                 var enough = acknowledged + random.Next(1, 80);
-                var killed = new TaskCompletionSource();
                 var current = host;
-                var writers = clients.Select((client, writer) => SendUntilGoneAsync(current.As(client), writer)).ToList();
-                await killed.Task;
+                await current.KillAmidAsync(
+                    clients.Select((client, writer) => (Func<Task>)(() => SendAsync(current.As(client), writer))), () => Volatile.Read(ref acknowledged) >= enough);
                 await host.DisposeAsync();
-                await Task.WhenAll(writers);
                 host = await data.StartAsync();
+            }
 
-                async Task SendUntilGoneAsync(TestClient client, int writer)
+            async Task SendAsync(TestClient client, int writer)
+            {
+                var send = new Send(writer, Interlocked.Increment(ref made));
+                try
                 {
-                    while (true)
+                    (await send.OnceAsync(client)).Expect(HttpStatusCode.Created);
+                    Interlocked.Increment(ref acknowledged);
+                }
+                catch (HttpRequestException)
+                {
+                    // The host is gone; whether this was made, nobody said.
+                    lock (open)
                     {
-                        var send = new Send(writer, Interlocked.Increment(ref made));
-                        try
-                        {
-                            (await send.OnceAsync(client)).Expect(HttpStatusCode.Created);
-                        }
-                        catch (HttpRequestException)
-                        {
-                            // The host is gone; whether this was made, nobody said.
-                            lock (open)
-                            {
-                                open.Add(send);
-                            }
-
-                            return;
-                        }
-                        catch (Exception exception)
-                        {
-                            killed.TrySetException(exception);
-                            return;
-                        }
-
-                        if (Interlocked.Increment(ref acknowledged) >= enough)
-                        {
-                            killed.TrySetResult();
-                        }
+                        open.Add(send);
                     }
+
+                    throw;
                 }
             }
 
