@@ -52,6 +52,24 @@ public sealed class Caller(ApiKey key, string requestId, Operation? operation = 
     public async Task<IReadOnlyList<TableAction>> RecordAsync(JsonAnswer answer, bool isFinal, CancellationToken cancellationToken) =>
         Operation is null ? [] : [await Operation.RecordAsync(answer, isFinal, cancellationToken)];
 
+    /// <summary>
+    /// What <see cref="AdvanceAsync"/> was told last, in an earlier run of the same request: that much of its effect is made. Null when there is none, and when
+    /// the request has no <c>Idempotency-Key</c>.
+    /// </summary>
+    /// <exception cref="ApiException">422 <c>IDEMPOTENCY_KEY_REUSED</c> when another request has begun to have its effect.</exception>
+    public async Task<byte[]?> ProgressAsync(CancellationToken cancellationToken) =>
+        Operation is null ? null : await Operation.ProgressAsync(cancellationToken);
+
+    /// <summary>
+    /// Rows like those of <see cref="RecordAsync"/>, for a transaction that has only a part of the effect, or all of it but no room for the answer: a later run
+    /// learns what is done, and goes on from there. After the first transaction, each costs a storage request.
+    /// </summary>
+    /// <param name="done">Writes down what is done, should the transaction be applied.</param>
+    /// <param name="cancellationToken">Ends the call early.</param>
+    /// <exception cref="ApiException">409 <c>IDEMPOTENCY_IN_PROGRESS</c> when another request has taken the operation over.</exception>
+    public async Task<IReadOnlyList<TableAction>> AdvanceAsync(Func<byte[]> done, CancellationToken cancellationToken) =>
+        Operation is null ? [] : [await Operation.AdvanceAsync(done(), cancellationToken)];
+
     /// <summary>Ends the request when the key lacks a scope.</summary>
     /// <exception cref="ApiException">403 <c>INSUFFICIENT_PERMISSIONS</c>.</exception>
     public void Require(string scope)

@@ -45,6 +45,9 @@ public sealed record Claim(
     /// </summary>
     public static readonly TimeSpan LeaseTime = TimeSpan.FromSeconds(30);
 
+    /// <summary>What of the effect has been made while it runs, when that takes several transactions: sealed; null when nothing has.</summary>
+    public byte[]? Progress { get; init; }
+
     private static readonly TimeSpan _hour = TimeSpan.FromHours(1);
 
     /// <summary>The range of what <see cref="DueRow"/> makes.</summary>
@@ -78,7 +81,10 @@ public sealed record Claim(
         Enum.Parse<ClaimState>(row.Text("State")!),
         new DateTimeOffset(row.Whole("LeasedUntil")!.Value, TimeSpan.Zero),
         row.Large("Answer"),
-        row.ETag);
+        row.ETag)
+    {
+        Progress = row.Large("Progress"),
+    };
 
     public TableRow ToRow()
     {
@@ -87,6 +93,7 @@ public sealed record Claim(
             .Set("StartedAt", StartedAt.UtcTicks)
             .Set("State", State.ToString())
             .Set("LeasedUntil", LeasedUntil.UtcTicks);
+        row = Progress is null ? row : row.SetLarge("Progress", Progress);
         return Answer is null ? row : row.SetLarge("Answer", Answer);
     }
 

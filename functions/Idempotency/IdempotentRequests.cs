@@ -99,12 +99,12 @@ public sealed partial class IdempotentRequests(ClaimStore claims, MasterKey mast
                 return await KeepAsync(claim, operation, record, key);
             }
 
-            await ReleaseAsync(claim);
+            await ReleaseAsync(operation);
             return answer;
         }
         catch
         {
-            await ReleaseAsync(claim);
+            await ReleaseAsync(operation);
             throw;
         }
     }
@@ -121,7 +121,7 @@ public sealed partial class IdempotentRequests(ClaimStore claims, MasterKey mast
 
         if (current is { State: not ClaimState.Answered } && current.OperationId == claim.OperationId)
         {
-            var answered = current with { State = ClaimState.Answered, Answer = record.Seal(claim, key) };
+            var answered = current with { State = ClaimState.Answered, Answer = record.Seal(claim, key), Progress = null };
             if (await claims.ChangeAsync(answered, CancellationToken.None) is not null)
             {
                 return record.Answer;
@@ -161,15 +161,19 @@ public sealed partial class IdempotentRequests(ClaimStore claims, MasterKey mast
     }
 
     // So that a retry need not wait for the lease to end. When it fails, it waits.
-    private async Task ReleaseAsync(Claim claim)
+    private async Task ReleaseAsync(Operation operation)
     {
         try
         {
-            await claims.ChangeAsync(claim with { LeasedUntil = DateTimeOffset.UnixEpoch }, CancellationToken.None);
+            await claims.ChangeAsync(await operation.ReleasedAsync(CancellationToken.None), CancellationToken.None);
+        }
+        catch (ApiException)
+        {
+            // It is another request's, or is answered.
         }
         catch (StorageException exception)
         {
-            LogNotReleased(exception, claim.OperationId);
+            LogNotReleased(exception, operation.Id);
         }
     }
 

@@ -59,6 +59,19 @@ public sealed record KeptAnswer(int Status, IReadOnlyDictionary<string, string[]
     }
 }
 
+/// <summary>What is sealed in a claim while its request runs, and has had a part of its effect.</summary>
+/// <param name="Done">What was done, as the handler wrote it down.</param>
+/// <param name="Request">The request that did it.</param>
+public sealed record KeptProgress(byte[] Done, Fingerprint Request)
+{
+    public byte[] Seal(Claim claim, OperationKey key) => key.Seal(JsonSerializer.SerializeToUtf8Bytes(this), claim.Identity);
+
+    /// <summary>What is sealed in a claim that has progress.</summary>
+    /// <exception cref="Storage.StorageException">Storage has changed it.</exception>
+    public static KeptProgress Open(Claim claim, OperationKey key) =>
+        JsonSerializer.Deserialize<KeptProgress>(key.Open(claim.Progress, claim.Identity))!;
+}
+
 /// <summary>What is sealed in a claim.</summary>
 /// <param name="Answer">The answer.</param>
 /// <param name="Request">The request that it answers.</param>

@@ -1,3 +1,5 @@
+using System.IO.Compression;
+using System.Text.Json;
 using QuantumFlux.Api;
 using QuantumFlux.Storage;
 
@@ -152,4 +154,40 @@ public sealed record VectorBatchPart(IReadOnlyList<NewVector?> Vectors, IReadOnl
 /// <summary>What became of some vectors of a batch.</summary>
 /// <param name="Replaced">How many took the place of one.</param>
 /// <param name="Errors">Why others were not written, by place in the batch.</param>
-public sealed record VectorBatchOutcome(int Replaced, IReadOnlyDictionary<int, ApiException> Errors);
+public sealed record VectorBatchOutcome(int Replaced, IReadOnlyDictionary<int, ApiException> Errors)
+{
+    /// <summary>Writes outcomes down. What does not fit fails in few ways, so even a thousand failures are few bytes.</summary>
+    public static byte[] ToBytes(IReadOnlyList<VectorBatchOutcome> outcomes)
+    {
+        using var bytes = new MemoryStream();
+        using (var compressed = new BrotliStream(bytes, CompressionLevel.Fastest))
+        {
+            JsonSerializer.Serialize(compressed, outcomes.Select(outcome => new Written(
+                outcome.Replaced,
+                outcome.Errors.ToDictionary(error => error.Key, error => error.Value.Details.ToDictionary(fault => fault.Key, fault => (string)fault.Value!)))));
+        }
+
+        return bytes.ToArray();
+    }
+
+    /// <summary>The outcomes that were written down; none of null.</summary>
+    public static IReadOnlyList<VectorBatchOutcome> Parse(byte[]? bytes)
+    {
+        if (bytes is null)
+        {
+            return [];
+        }
+
+        using var expanded = new BrotliStream(new MemoryStream(bytes), CompressionMode.Decompress);
+        return [.. JsonSerializer.Deserialize<List<Written>>(expanded)!.Select(written => new VectorBatchOutcome(
+            written.Replaced,
+            written.Faults.ToDictionary(error => error.Key, error => ApiException.InvalidParameters(error.Value.ToDictionary(fault => fault.Key, object? (fault) => fault.Value)))))];
+    }
+
+    private sealed record Written(int Replaced, Dictionary<int, Dictionary<string, string>> Faults);
+}
+
+/// <summary>How far a batch without a transaction is.</summary>
+/// <param name="Outcomes">What became of its parts so far.</param>
+/// <param name="Answer">The answer, when that was the last; null before.</param>
+public sealed record VectorBatchStep(IReadOnlyList<VectorBatchOutcome> Outcomes, JsonAnswer? Answer);

@@ -12,8 +12,8 @@ public sealed class VectorsFunction(ApiGate gate, VectorStore vectors, TimeProvi
     private const int SizeDefault = 50;
     private const int SizeMax = 100;
 
-    // How long an answer is at most that goes along with the fullest append; enciphered, and as text in a request, it takes almost twice that. A longer one is
-    // kept by itself, once the append is done.
+    // How long an answer is at most that goes along with the fullest append; enciphered, and as text in a request, it takes almost twice that. A longer one, which
+    // only a batch has, is kept by itself, once the append is done.
     private const int AnswerBytesMax = Log.AlongBytesMax / 2;
 
     // Pages are counted from 1, as far as whole numbers of 32 bits go.
@@ -136,16 +136,26 @@ public sealed class VectorsFunction(ApiGate gate, VectorStore vectors, TimeProvi
             return await CommitAsync(caller, batch.Ids, draft => batch.WriteTo(draft, id, time.GetUtcNow()), cancellationToken);
         }
 
-        // As few appends as their size allows. The last one takes the answer along.
-        var (parts, outcomes) = (batch.Parts(), new List<VectorBatchOutcome>());
-        foreach (var part in parts.SkipLast(1))
+        // As few appends as their size allows. Each takes along what is done by then, so that a second run goes on from there; the last one the answer.
+        var parts = batch.Parts();
+        var step = new VectorBatchStep(VectorBatchOutcome.Parse(await caller.ProgressAsync(cancellationToken)), null);
+        while (step.Outcomes.Count < parts.Count)
         {
-            outcomes.Add(await vectors.Of(caller.Tenant).CommitAsync(
-                part.Ids, draft => part.TryWriteTo(draft, time.GetUtcNow()), _ => Task.FromResult<IReadOnlyList<TableAction>>([]), cancellationToken));
+            var (before, part) = (step.Outcomes, parts[step.Outcomes.Count]);
+            step = await vectors.Of(caller.Tenant).CommitAsync(
+                part.Ids,
+                draft =>
+                {
+                    VectorBatchOutcome[] outcomes = [.. before, part.TryWriteTo(draft, time.GetUtcNow())];
+                    return new VectorBatchStep(outcomes, outcomes.Length == parts.Count ? batch.Answer(outcomes) : null);
+                },
+                next => next.Answer is { BodyBytes: <= AnswerBytesMax } answer
+                    ? caller.RecordAsync(answer, isFinal: true, cancellationToken)
+                    : caller.AdvanceAsync(() => VectorBatchOutcome.ToBytes(next.Outcomes), cancellationToken),
+                cancellationToken);
         }
 
-        return await CommitAsync(
-            caller, parts[^1].Ids, draft => batch.Answer([.. outcomes, parts[^1].TryWriteTo(draft, time.GetUtcNow())]), cancellationToken);
+        return step.Answer ?? batch.Answer(step.Outcomes);
     }
 
     private Task<JsonAnswer> CommitAsync(
@@ -153,9 +163,7 @@ public sealed class VectorsFunction(ApiGate gate, VectorStore vectors, TimeProvi
         vectors.Of(caller.Tenant).CommitAsync(
             ids,
             prepare,
-            answer => answer.BodyBytes <= AnswerBytesMax
-                ? caller.RecordAsync(answer, isFinal: true, cancellationToken)
-                : Task.FromResult<IReadOnlyList<TableAction>>([]),
+            answer => caller.RecordAsync(answer, isFinal: true, cancellationToken),
             cancellationToken);
 
     private static string? IdOf(HttpRequest request) => PathText.Of(request, "id", PathBefore);

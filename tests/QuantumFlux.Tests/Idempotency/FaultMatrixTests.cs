@@ -8,6 +8,7 @@ using QuantumFlux.Cache;
 using QuantumFlux.Objects;
 using QuantumFlux.Tests.Anchors;
 using QuantumFlux.Tests.Cache;
+using QuantumFlux.Tests.Vectors;
 using Xunit.Abstractions;
 
 namespace QuantumFlux.Tests.Idempotency;
@@ -19,6 +20,8 @@ public sealed class FaultMatrixTests(ITestOutputHelper output)
     private const string Objects = "/api/v3/quantum/objects";
 
     private static readonly string _large = new('x', 500_000);
+    private static readonly string _largeMetadata = $"{{\"text\":\"{new string('x', 20_000)}\"}}";
+    private static readonly string _manyFaults = string.Join(',', Enumerable.Range(0, 100).Select(index => $"\"{index}{new string('x', 2_000)}\":0"));
     private static readonly string _measurements = CacheClient.Measurements(1_500_000);
 
     public static TheoryData<string, Trouble> Cells()
@@ -113,7 +116,9 @@ public sealed class FaultMatrixTests(ITestOutputHelper output)
                 (await app.ClientWith(key.GetString()!, client.Account).GetAsync(Objects)).Expect(HttpStatusCode.OK);
             }
 
-            return (await StateAsync(client, world), answer.Status, wasStruck);
+            // A batch tells how many it replaced: what a second run would find replaced by the first is not.
+            var told = answer.Json.TryGetProperty("replaced", out var replaced) ? $"{replaced} replaced, {answer.Json.GetProperty("errors")}\n" : "";
+            return (told + await StateAsync(client, world), answer.Status, wasStruck);
 
             Task<Answer> SendAsync() => mutation.SendAsync(client, subject, ("Idempotency-Key", "the key"));
         }
@@ -165,6 +170,17 @@ public sealed class FaultMatrixTests(ITestOutputHelper output)
             state.Append(CultureInfo.InvariantCulture, $"{id}: {string.Join(' ', versions.Select(version => version.GetProperty("sha256").GetString()))}\n");
         }
 
+        // In the order in which they were last written.
+        var vectors = (await client.GetAsync($"{VectorClient.Root}?size=100")).Expect(HttpStatusCode.OK).Json;
+        state.Append(CultureInfo.InvariantCulture, $"{vectors.GetProperty("pagination").GetProperty("total")} vectors\n");
+        foreach (var vector in vectors.GetProperty("results").EnumerateArray())
+        {
+            var metadata = vector.GetProperty("metadata").GetRawText();
+            state.Append(
+                CultureInfo.InvariantCulture,
+                $"{vector.GetProperty("id")}: {vector.GetProperty("vector")} {vector.GetProperty("contexts")} {metadata[..Math.Min(metadata.Length, 20)]}\n");
+        }
+
         // The order of pairs and keys is that of their ids, all of one moment.
         var pairs = (await client.GetAsync("/api/v3/quantum/entangle?per_page=100")).Json.GetProperty("entanglements").EnumerateArray()
             .Select(pair => $"{pair.GetProperty("source_id")} {pair.GetProperty("target_id")} {pair.GetProperty("status")} {pair.GetProperty("sync_count")}");
@@ -172,6 +188,14 @@ public sealed class FaultMatrixTests(ITestOutputHelper output)
             .Select(key => $"{key.GetProperty("name")}{(key.GetProperty("rotated_to").ValueKind == JsonValueKind.Null ? "" : " is rotated and")} {(key.GetProperty("revoked_at").ValueKind == JsonValueKind.Null ? "lives" : "is revoked")}");
         return state.AppendJoin('\n', pairs.Concat(keys).Order(StringComparer.Ordinal)).ToString();
     }
+
+    private static async Task<string> VectorsAsync(TestClient client, MemoryWorld world)
+    {
+        (await client.BatchAsync([Vector("a", "[1,2]"), Vector("b", "[3,4]"), Vector("c", "[5,6]")])).Expect(HttpStatusCode.Created);
+        return "a";
+    }
+
+    private static string Vector(string id, string values, string metadata = "{}") => $$"""{"id":"{{id}}","vector":{{values}},"metadata":{{metadata}}}""";
 
     private static async Task<string> UploadedAsync(TestClient client, MemoryWorld world, string content)
     {
@@ -359,6 +383,47 @@ public sealed class FaultMatrixTests(ITestOutputHelper output)
                     },
                 },
                 key)),
+        ["a vector is inserted"] = new(
+            (_, _) => Task.FromResult("v"),
+            (client, id, key) => client.WriteAsync(id, "[1,2]", "\"metadata\":{\"n\":1}", key)),
+        ["a vector is replaced"] = new(
+            VectorsAsync,
+            (client, id, key) => client.WriteAsync(id, "[7,8]", "\"contexts\":[{\"name\":\"x\",\"weight\":1}]", key)),
+        ["a vector is refused"] = new(
+            VectorsAsync,
+            (client, id, key) => client.WriteAsync(id, "[7,8,9]", "", key)),
+        ["a vector is changed"] = new(
+            VectorsAsync,
+            (client, id, key) => client.ChangeAsync(id, """{"vector":[7,8]}""", key)),
+        ["a vector is deleted"] = new(
+            VectorsAsync,
+            (client, id, key) => client.RemoveAsync(id, key)),
+        ["a vector that is not there is deleted"] = new(
+            VectorsAsync,
+            (client, _, key) => client.RemoveAsync("missing", key)),
+        ["vectors are written in one transaction"] = new(
+            VectorsAsync,
+            (client, id, key) => client.BatchAsync([Vector(id, "[7,8]"), Vector("new", "[9,0]"), Vector(id, "[7,9]")], isTransaction: true, key)),
+        ["a transaction is refused for one of its vectors"] = new(
+            VectorsAsync,
+            (client, id, key) => client.BatchAsync([Vector(id, "[7,8]"), Vector("new", "[9,0,0]")], isTransaction: true, key)),
+        ["vectors are written without a transaction"] = new(
+            VectorsAsync,
+            (client, id, key) => client.BatchAsync([Vector(id, "[7,8]"), Vector("misfit", "[9,0,0]"), Vector("new", "[9,0]"), "{}"], isTransaction: false, key)),
+        ["more vectors than an append holds are written without a transaction"] = new(
+            VectorsAsync,
+            (client, id, key) => client.BatchAsync(
+                [
+                    Vector(id, "[7,8]"),
+                    .. Enumerable.Range(0, 180).Select(index => Vector($"large {index}", "[9,0]", _largeMetadata)),
+                    Vector("misfit", "[9,0,0]"),
+                    Vector("b", "[7,8]"),
+                ],
+                isTransaction: false,
+                key)),
+        ["vectors are written and the answer is too long to go along"] = new(
+            VectorsAsync,
+            (client, id, key) => client.BatchAsync([Vector(id, "[7,8]"), $"{{{_manyFaults}}}"], isTransaction: false, key)),
         ["an API key is revoked"] = new(
             async (client, _) =>
                 (await client.PostAsync("/api/v3/auth/keys", new { name = "other" })).Expect(HttpStatusCode.Created).Json.GetProperty("key_id").GetString()!,

@@ -6,6 +6,7 @@ using QuantumFlux.Idempotency;
 using QuantumFlux.Local;
 using QuantumFlux.Storage;
 using QuantumFlux.Tests.Cache;
+using QuantumFlux.Tests.Vectors;
 
 namespace QuantumFlux.Tests.Idempotency;
 
@@ -452,6 +453,61 @@ public sealed class IdempotencyTests
         other.ExpectError(HttpStatusCode.UnprocessableEntity, "IDEMPOTENCY_KEY_REUSED");
         Assert.Equal("2", (await client.CachedAsync("k")).Value());
         Assert.Equal(written, again.Expect(HttpStatusCode.Created).Header("ETag"));
+    }
+
+    [Fact]
+    public async Task ASecondRunOfABatchOfVectorsGoesOnWhereTheFirstEnded()
+    {
+        var prepared = new MemoryWorld();
+        TestClient caller;
+        await using (var before = await prepared.StartAsync())
+        {
+            caller = await before.TenantAsync();
+            (await caller.BatchAsync(["""{"id":"last","vector":[0]}"""])).Expect(HttpStatusCode.Created);
+        }
+
+        var text = new string('x', 30_000);
+        List<string> batch =
+        [
+            """{"id":"misfit","vector":[1,2]}""",
+            .. Enumerable.Range(0, 120).Select(index => $$$"""{"id":"v{{{index}}}","vector":[1],"metadata":{"text":"{{{text}}}"}}"""),
+            """{"id":"last","vector":[1]}""",
+        ];
+
+        // Storage fails later and later, until the first append is made and the second is not.
+        for (var at = 1; ; at++)
+        {
+            Assert.True(at < 20, "the batch is never half way");
+            var world = prepared.Copy();
+            await using var app = await world.StartAsync();
+            var client = app.ClientWith(caller.Key, caller.Account);
+            (await client.ReadAsync("last")).Expect(HttpStatusCode.OK);
+            world.Strike(Trouble.RequestLost, at);
+            await client.BatchAsync(batch, isTransaction: false, _key);
+            world.Heal();
+            if ((await client.ReadAsync("v0")).Status == HttpStatusCode.OK && (await client.ReadAsync("last")).Json.GetProperty("vector").GetRawText() == "[0]")
+            {
+                await AssertGoesOnAsync(client, batch);
+                return;
+            }
+        }
+    }
+
+    private static async Task AssertGoesOnAsync(TestClient client, List<string> batch)
+    {
+        (await client.WriteAsync("v0", "[2]")).Expect(HttpStatusCode.OK);
+        (await client.RemoveAsync("v1")).Expect(HttpStatusCode.OK);
+        var other = await client.BatchAsync([.. batch, """{"id":"more","vector":[1]}"""], isTransaction: false, _key);
+        var again = await client.BatchAsync(batch, isTransaction: false, _key);
+
+        other.ExpectError(HttpStatusCode.UnprocessableEntity, "IDEMPOTENCY_KEY_REUSED");
+        var answer = again.Expect(HttpStatusCode.Created).Json;
+        Assert.Equal((121, 1, 1), (answer.GetProperty("inserted").GetInt32(), answer.GetProperty("failed").GetInt32(), answer.GetProperty("replaced").GetInt32()));
+        Assert.Equal("misfit", answer.GetProperty("errors")[0].GetProperty("id").GetString());
+        Assert.Equal("[2]", (await client.ReadAsync("v0")).Json.GetProperty("vector").GetRawText());
+        (await client.ReadAsync("v1")).Expect(HttpStatusCode.NotFound);
+        Assert.Equal("[1]", (await client.ReadAsync("last")).Json.GetProperty("vector").GetRawText());
+        (await client.ReadAsync("more")).Expect(HttpStatusCode.NotFound);
     }
 
     [Fact]

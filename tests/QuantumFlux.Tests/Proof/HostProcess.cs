@@ -4,7 +4,9 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using QuantumFlux.Local;
+using QuantumFlux.Objects;
 using QuantumFlux.Storage;
+using QuantumFlux.Vectors;
 
 namespace QuantumFlux.Tests.Proof;
 
@@ -14,6 +16,9 @@ public sealed class HostData : IAsyncDisposable
     private static readonly TimeSpan _closeMax = TimeSpan.FromSeconds(90);
 
     private readonly HashSet<int> _emulators = [];
+    private readonly Lazy<RestTables> _tables;
+
+    public HostData() => _tables = new Lazy<RestTables>(() => new RestTables(Address));
 
     public string Folder { get; } = Directory.CreateTempSubdirectory("quantumflux-").FullName;
 
@@ -29,6 +34,14 @@ public sealed class HostData : IAsyncDisposable
             "--Logging:LogLevel:Default", "Error");
         _emulators.Add(host.EmulatorId);
         return host;
+    }
+
+    /// <summary>What names the segments of a client's vectors, read past all hosts.</summary>
+    public async Task<VectorManifest> ManifestAsync(TestClient client)
+    {
+        var log = TenantVectors.Log(_tables.Value, client.Tenant());
+        var row = await _tables.Value.GetAsync(ObjectRows.Table, client.Tenant(), TenantVectors.ManifestKey(log), null, CancellationToken.None);
+        return row is null ? VectorManifest.None : VectorManifest.Parse(row);
     }
 
     /// <summary>Waits until the emulators have noticed that their hosts are gone, have saved and ended. Dispose the hosts before.</summary>
@@ -131,6 +144,47 @@ public sealed partial class HostProcess : IAsyncDisposable
     {
         _process.Kill();
         await _process.WaitForExitAsync();
+    }
+
+    /// <summary>Ends the process at once, in the middle of whatever is sent to it.</summary>
+    /// <param name="sends">
+    /// Each sends a request, and is called again and again, all of them at the same time. What they send to this process ends with an
+    /// <see cref="HttpRequestException"/> once it is gone.
+    /// </param>
+    /// <param name="isTime">Whether to end it: asked whenever one of them has its answer.</param>
+    public async Task KillAmidAsync(IEnumerable<Func<Task>> sends, Func<bool> isTime)
+    {
+        var time = new TaskCompletionSource();
+        var isGone = false;
+        var senders = sends.Select(SendUntilGoneAsync).ToList();
+        await time.Task;
+        await KillAsync();
+        Volatile.Write(ref isGone, true);
+        await Task.WhenAll(senders);
+
+        async Task SendUntilGoneAsync(Func<Task> sendAsync)
+        {
+            try
+            {
+                while (!Volatile.Read(ref isGone))
+                {
+                    await sendAsync();
+                    if (isTime())
+                    {
+                        time.TrySetResult();
+                    }
+                }
+            }
+            catch (HttpRequestException) when (time.Task.IsCompleted)
+            {
+                // The process is gone; whether the last request did anything, nobody said.
+            }
+            catch
+            {
+                time.TrySetResult();
+                throw;
+            }
+        }
     }
 
     public async ValueTask DisposeAsync()

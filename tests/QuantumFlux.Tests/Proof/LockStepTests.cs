@@ -44,13 +44,10 @@ public sealed class LockStepTests(ITestOutputHelper output)
             {
                 // After so many more acknowledgements, whatever the other writers are in the middle of.
                 var enough = histories.Count + random.Next(1, 120);
-                var killed = new TaskCompletionSource();
-                var writers = clients
-                    .Select((client, writer) => WriteUntilGoneAsync(host.As(client), $"{pairs[writer % 3]}-{(writer % 2 == 0 ? 'a' : 'b')}", enough))
-                    .ToList();
-                await killed.Task;
-                await host.KillAsync();
-                await Task.WhenAll(writers);
+                var current = host;
+                await current.KillAmidAsync(
+                    clients.Select((client, writer) => (Func<Task>)(() => histories.WriteAsync(current.As(client), $"{pairs[writer % 3]}-{(writer % 2 == 0 ? 'a' : 'b')}"))),
+                    () => histories.Count >= enough);
                 await host.DisposeAsync();
 
                 host = await data.StartAsync();
@@ -60,30 +57,6 @@ public sealed class LockStepTests(ITestOutputHelper output)
                 {
                     await HeadsAsync(reader, $"{pair}-");
                     Assert.Equal("active", (await reader.GetAsync($"/api/v3/quantum/entangle/{entanglement}")).Json.GetProperty("status").GetString());
-                }
-
-                async Task WriteUntilGoneAsync(TestClient client, string id, int enough)
-                {
-                    try
-                    {
-                        while (true)
-                        {
-                            await histories.WriteAsync(client, id);
-                            if (histories.Count >= enough)
-                            {
-                                killed.TrySetResult();
-                            }
-                        }
-                    }
-                    catch (HttpRequestException)
-                    {
-                        // The host is gone; whether the last write was made, nobody said.
-                    }
-                    catch (Exception exception)
-                    {
-                        killed.TrySetException(exception);
-                        throw;
-                    }
                 }
             }
 
