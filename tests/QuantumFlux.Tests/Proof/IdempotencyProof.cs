@@ -71,6 +71,9 @@ public sealed class IdempotencyProof(ITestOutputHelper output)
         output.WriteLine($"Seed {seed}.");
         var random = new Random(seed);
         await using var data = new HostData();
+
+        // As long as one host lives, so does the emulator.
+        await using var other = await data.StartAsync();
         var host = await data.StartAsync();
         try
         {
