@@ -344,13 +344,12 @@ public static class SegmentWriter
         private static ClusterEntry[] Entries(int[] nearest, float[] squaredDistances, float[] scales, int length, out int[] order)
         {
             var count = scales.Length;
-            var (sizes, radii, squares) = (new int[count], new float[count], new double[count]);
+            var (sizes, radii) = (new int[count], new float[count]);
             for (var row = 0; row < nearest.Length; row++)
             {
                 var cluster = nearest[row];
                 sizes[cluster]++;
                 radii[cluster] = Math.Max(radii[cluster], squaredDistances[row]);
-                squares[cluster] += squaredDistances[row];
             }
 
             var entries = new ClusterEntry[count];
@@ -358,8 +357,8 @@ public static class SegmentWriter
             var (first, firstBlock, offset) = (0, 0, 0L);
             for (var cluster = 0; cluster < count; cluster++)
             {
-                entries[cluster] = new ClusterEntry(
-                    first, sizes[cluster], firstBlock, scales[cluster], offset, MathF.Sqrt(radii[cluster]), sizes[cluster] == 0 ? 0 : (float)Math.Sqrt(squares[cluster] / sizes[cluster]));
+                var unit = checked((int)(offset / SegmentFormat.Alignment));
+                entries[cluster] = new ClusterEntry(first, sizes[cluster], firstBlock, unit, scales[cluster], MathF.Sqrt(radii[cluster]));
                 next[cluster] = first;
                 first += sizes[cluster];
                 firstBlock += entries[cluster].Blocks;
