@@ -66,6 +66,25 @@ public sealed class SegmentWriterTests(ITestOutputHelper output)
         }
     }
 
+    [Theory]
+    [InlineData(5_000, 20, 64)]
+    [InlineData(20_000, 100, 112)]
+    public void ASearchReadsOfAVectorWhatTheReadmeSays(int count, int dimension, int d)
+    {
+        using var segment = TestVectors.ToSegment(TestVectors.Continuous(3, count, dimension), Metric.Euclidean);
+
+        var clusters = segment.Header.Clusters;
+        var bytes = new[] { SegmentPart.Centres, SegmentPart.Clusters, SegmentPart.Middles, SegmentPart.Chunks }.Sum(Bytes);
+        var ids = new[] { SegmentPart.RowStarts, SegmentPart.IdHashes, SegmentPart.IdRows, SegmentPart.Order }.Sum(Bytes);
+        var expected = (d / 8.0) + 8 + d + 12 + (d / 256.0) + (((3 * d) + 190) / Math.Sqrt(count));
+        output.WriteLine($"{bytes / (double)count:F2} bytes a vector, about {expected:F2}");
+        Assert.Equal(expected, bytes / (double)count, expected * 0.01);
+        Assert.Equal(20, ids / (double)count, 0.01);
+        Assert.Equal((clusters * d, clusters * 24), (Bytes(SegmentPart.Centres), Bytes(SegmentPart.Clusters)));
+
+        long Bytes(SegmentPart part) => segment.Header.Parts[(int)part].Bytes;
+    }
+
     private static byte[] Code(ReadOnlySpan<byte> block, int place, int dimension)
     {
         var code = new byte[BitCodes.BlockBytes(dimension) / BitCodes.BlockVectors];
