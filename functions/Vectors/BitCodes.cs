@@ -89,6 +89,12 @@ public static class BitCodes
 
         public float Offset { get; }
 
+        /// <summary>
+        /// The tables: 128 bytes for every sixteen coordinates. First the table of the first four, twice, and that of the third four, twice, which a block's lower
+        /// halves of bytes look up; then those of the second and the last four for the upper halves.
+        /// </summary>
+        public ReadOnlySpan<byte> Tables => _tables;
+
         /// <summary>Sums up a block.</summary>
         /// <param name="block">The block.</param>
         /// <param name="sums">Receives the sums of its 32 vectors.</param>
@@ -182,17 +188,6 @@ public static class BitCodes
             }
 
             Store(Vector256.Create(all0 - (odd0 << 8), all1 - (odd1 << 8)), Vector256.Create(odd0, odd1), sums);
-        }
-
-        /// <summary>The same, one bit after the other: what tests hold the others to.</summary>
-        public void SumScalar(ReadOnlySpan<byte> block, Span<ushort> sums)
-        {
-            sums[..BlockVectors].Clear();
-            for (var index = 0; index < block.Length; index++)
-            {
-                var table = (index / UnitBytes * TableBytes) + (index % UnitBytes / BlockVectors * 32);
-                sums[index % BlockVectors] += (ushort)(_tables[table + (block[index] & 15)] + _tables[table + (TableBytes / 2) + (block[index] >> 4)]);
-            }
         }
 
         // Vectors 0, 2, 4 … are in one register and 1, 3, 5 … in the other; now they are in a row.

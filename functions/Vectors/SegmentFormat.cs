@@ -55,13 +55,15 @@ public enum SegmentPart
 /// <param name="FirstRow">Its first row; the next cluster's is where it ends.</param>
 /// <param name="Rows">How many rows it has.</param>
 /// <param name="FirstBlock">How many blocks the clusters before it have.</param>
+/// <param name="FirstUnit">Where its chunk begins in <see cref="SegmentPart.Chunks"/>, in steps of <see cref="SegmentFormat.Alignment"/> bytes.</param>
 /// <param name="Scale">What a step of the centre's bytes stands for.</param>
-/// <param name="Offset">Where its chunk begins in <see cref="SegmentPart.Chunks"/>.</param>
 /// <param name="Radius">How far its farthest vector is from the centre.</param>
-/// <param name="Spread">How far a vector is from the centre: the root of the mean of squares.</param>
 [StructLayout(LayoutKind.Sequential)]
-public readonly record struct ClusterEntry(int FirstRow, int Rows, int FirstBlock, float Scale, long Offset, float Radius, float Spread)
+public readonly record struct ClusterEntry(int FirstRow, int Rows, int FirstBlock, int FirstUnit, float Scale, float Radius)
 {
+    /// <summary>Where its chunk begins in <see cref="SegmentPart.Chunks"/>, in bytes.</summary>
+    public long Offset => (long)FirstUnit * SegmentFormat.Alignment;
+
     /// <summary>How many blocks of 32 rows it has.</summary>
     public int Blocks => SegmentFormat.Blocks(Rows);
 }
@@ -83,7 +85,7 @@ public static class SegmentFormat
     public const int HeaderBytes = 512;
 
     /// <summary>What stands first: "QFV" and the version of the format.</summary>
-    public const uint Magic = 0x31564651;
+    public const uint Magic = 0x32564651;
 
     /// <summary>How many parts there are.</summary>
     public const int Parts = (int)SegmentPart.Rows + 1;

@@ -30,9 +30,15 @@ public readonly record struct SegmentRow(Segment? Segment, int Row, StoredVector
 public sealed record SegmentContent(
     Metric Metric, int Dimension, IReadOnlyList<SegmentRow> Rows, byte[] Gone, long FirstSequence, long LastSequence);
 
-/// <summary>Clusters and codes vectors, and writes them as a segment. Memory: the sample for clustering and some bytes a vector, not the vectors.</summary>
+/// <summary>
+/// Clusters and codes vectors, and writes them as a segment. Memory: the sample for clustering, then <see cref="StretchBytes"/>, and some bytes a vector;
+/// not the vectors, however alike they are.
+/// </summary>
 public static class SegmentWriter
 {
+    /// <summary>What the vectors take in memory that are put into blocks at once: those of a larger cluster are taken in stretches, in the order of writing.</summary>
+    public const int StretchBytes = 16 * 1024 * 1024;
+
     // Fewer are looked at one by one faster than clusters are chosen.
     private const int RowsOfOneCluster = 1_000;
 
@@ -46,7 +52,6 @@ public static class SegmentWriter
     /// <returns>Its bytes.</returns>
     public static MappedBytes Write(SegmentContent content, CancellationToken cancellationToken)
     {
-        var length = Rotation.Of(content.Dimension).Length;
         var clustering = Clustering.Of(content, cancellationToken);
         var rows = clustering.Order.Select(index => content.Rows[index]).ToArray();
         var starts = RowStarts(rows, content.Dimension, cancellationToken);
@@ -56,8 +61,8 @@ public static class SegmentWriter
             clustering.CentreBytes.Length,
             (long)clustering.Clusters.Length * Marshal.SizeOf<ClusterEntry>(),
             content.Gone.Length,
-            (long)SegmentFormat.Blocks(clustering.Middles.Length / length) * SegmentFormat.BlockBytes(length),
-            clustering.Clusters.Sum(cluster => SegmentFormat.ChunkBytes(cluster.Rows, length)),
+            clustering.MiddleBytes,
+            clustering.Clusters.Sum(cluster => SegmentFormat.ChunkBytes(cluster.Rows, clustering.Length)),
             starts.Length * (long)sizeof(int),
             rows.Length * (long)sizeof(ulong),
             rows.Length * (long)sizeof(int),
@@ -96,13 +101,15 @@ public static class SegmentWriter
         PartWriter writer, SegmentContent content, Clustering clustering, SegmentRow[] rows, CancellationToken cancellationToken)
     {
         var encoder = new ChunkEncoder(content.Metric, content.Dimension);
-        writer.Write<byte>(SegmentPart.Middles, encoder.EncodeMiddles(clustering));
+        writer.Begin(SegmentPart.Middles);
+        encoder.EncodeMiddles(clustering, writer.Take(clustering.MiddleBytes));
         writer.Begin(SegmentPart.Chunks);
         for (var cluster = 0; cluster < clustering.Clusters.Length; cluster++)
         {
             cancellationToken.ThrowIfCancellationRequested();
             var entry = clustering.Clusters[cluster];
-            writer.Append(encoder.Encode(rows.AsSpan(entry.FirstRow, entry.Rows), clustering.Centre(cluster)));
+            var chunk = writer.Take(SegmentFormat.ChunkBytes(entry.Rows, clustering.Length));
+            encoder.Encode(rows.AsSpan(entry.FirstRow, entry.Rows), clustering.Centre(cluster), chunk);
         }
     }
 
@@ -194,29 +201,39 @@ public static class SegmentWriter
     }
 
     /// <summary>The clusters of a segment's vectors.</summary>
+    /// <param name="Length">The coordinates of a rotated vector.</param>
     /// <param name="Centres">Their rotated centres, one after the other: exactly what the bytes say.</param>
     /// <param name="CentreBytes">The same in bytes.</param>
     /// <param name="Clusters">The clusters.</param>
     /// <param name="Order">Which vector of the content lies in each row.</param>
     /// <param name="Middles">The rotated middles of all blocks, one after the other.</param>
-    private sealed record Clustering(float[] Centres, sbyte[] CentreBytes, ClusterEntry[] Clusters, int[] Order, float[] Middles)
+    private sealed record Clustering(int Length, float[] Centres, sbyte[] CentreBytes, ClusterEntry[] Clusters, int[] Order, float[] Middles)
     {
-        public ReadOnlySpan<float> Centre(int cluster)
-        {
-            var length = Centres.Length / Clusters.Length;
-            return Centres.AsSpan(cluster * length, length);
-        }
+        /// <summary>The bytes of the coded middles.</summary>
+        public long MiddleBytes => (long)SegmentFormat.Blocks(Middles.Length / Length) * SegmentFormat.BlockBytes(Length);
+
+        public ReadOnlySpan<float> Centre(int cluster) => Centres.AsSpan(cluster * Length, Length);
 
         public static Clustering Of(SegmentContent content, CancellationToken cancellationToken)
         {
-            var rows = content.Rows;
             var rotation = Rotation.Of(content.Dimension);
-            var count = SegmentWriter.Clusters(rows.Count);
+            var count = SegmentWriter.Clusters(content.Rows.Count);
             if (count == 0)
             {
-                return new Clustering([], [], [], [], []);
+                return new Clustering(rotation.Length, [], [], [], [], []);
             }
 
+            var centres = FindCentres(content, rotation, count, cancellationToken);
+            var (bytes, scales) = RoundToBytes(centres, rotation.Length);
+            var (nearest, distances) = Assign(content, rotation, centres, cancellationToken);
+            var entries = Entries(nearest, distances, scales, rotation.Length, out var order);
+            return new Clustering(rotation.Length, centres, bytes, entries, order, Arrange(content, rotation, entries, order, cancellationToken));
+        }
+
+        // A method of its own: when it returns, its sample is garbage, also where the compiler keeps what a method has to its end.
+        private static float[] FindCentres(SegmentContent content, Rotation rotation, int count, CancellationToken cancellationToken)
+        {
+            var rows = content.Rows;
             var sampled = (int)Math.Min(rows.Count, (long)count * SampleRowsPerCluster);
             var sample = new float[(long)sampled * rotation.Length];
             for (var index = 0; index < sampled; index++)
@@ -226,11 +243,7 @@ public static class SegmentWriter
             }
 
             // The same vectors make the same segment.
-            var centres = KMeans.Find(sample, rotation.Length, count, new Random(count), cancellationToken);
-            var (bytes, scales) = RoundToBytes(centres, rotation.Length);
-            var (nearest, distances) = Assign(content, rotation, centres, cancellationToken);
-            var entries = Entries(nearest, distances, scales, rotation.Length, out var order);
-            return new Clustering(centres, bytes, entries, order, Arrange(content, rotation, entries, order, cancellationToken));
+            return KMeans.Find(sample, rotation.Length, count, new Random(count), cancellationToken);
         }
 
         // A centre may be any point. One that bytes can tell is as good, and a quarter as long.
@@ -256,36 +269,48 @@ public static class SegmentWriter
         {
             var length = rotation.Length;
             var middles = new float[(long)clusters.Sum(cluster => cluster.Blocks) * length];
-            var vectors = new float[(long)clusters.Max(cluster => cluster.Rows) * length];
+
+            // Whole blocks, so that only a cluster's last one is not full.
+            var stretch = StretchBytes / sizeof(float) / length / BitCodes.BlockVectors * BitCodes.BlockVectors;
+            var vectors = new float[Math.Min(clusters.Max(cluster => cluster.Rows), stretch) * length];
             foreach (var cluster in clusters)
             {
-                cancellationToken.ThrowIfCancellationRequested();
-                var rows = order.AsSpan(cluster.FirstRow, cluster.Rows);
-                for (var row = 0; row < rows.Length; row++)
+                for (var first = 0; first < cluster.Rows; first += stretch)
                 {
-                    var values = content.Rows[rows[row]].Values;
-                    rotation.Rotate(values, content.Metric.Divisor(values), vectors.AsSpan(row * length, length));
-                }
-
-                var places = Enumerable.Range(0, rows.Length).ToArray();
-                BlockOrder.Sort(vectors, length, places);
-                var before = rows.ToArray();
-                for (var row = 0; row < rows.Length; row++)
-                {
-                    rows[row] = before[places[row]];
-                }
-
-                for (var first = 0; first < rows.Length; first += BitCodes.BlockVectors)
-                {
-                    BlockOrder.Mean(
-                        vectors,
-                        length,
-                        places.AsSpan(first, Math.Min(BitCodes.BlockVectors, rows.Length - first)),
-                        middles.AsSpan((cluster.FirstBlock + (first / BitCodes.BlockVectors)) * length, length));
+                    cancellationToken.ThrowIfCancellationRequested();
+                    var rows = order.AsSpan(cluster.FirstRow + first, Math.Min(stretch, cluster.Rows - first));
+                    ArrangeStretch(content, rotation, rows, vectors, middles.AsSpan((cluster.FirstBlock + (first / BitCodes.BlockVectors)) * length));
                 }
             }
 
             return middles;
+        }
+
+        private static void ArrangeStretch(SegmentContent content, Rotation rotation, Span<int> rows, float[] vectors, Span<float> middles)
+        {
+            var length = rotation.Length;
+            for (var row = 0; row < rows.Length; row++)
+            {
+                var values = content.Rows[rows[row]].Values;
+                rotation.Rotate(values, content.Metric.Divisor(values), vectors.AsSpan(row * length, length));
+            }
+
+            var places = Enumerable.Range(0, rows.Length).ToArray();
+            BlockOrder.Sort(vectors, length, places);
+            var before = rows.ToArray();
+            for (var row = 0; row < rows.Length; row++)
+            {
+                rows[row] = before[places[row]];
+            }
+
+            for (var first = 0; first < rows.Length; first += BitCodes.BlockVectors)
+            {
+                BlockOrder.Mean(
+                    vectors,
+                    length,
+                    places.AsSpan(first, Math.Min(BitCodes.BlockVectors, rows.Length - first)),
+                    middles.Slice(first / BitCodes.BlockVectors * length, length));
+            }
         }
 
         private static (int[] Nearest, float[] SquaredDistances) Assign(
@@ -319,13 +344,12 @@ public static class SegmentWriter
         private static ClusterEntry[] Entries(int[] nearest, float[] squaredDistances, float[] scales, int length, out int[] order)
         {
             var count = scales.Length;
-            var (sizes, radii, squares) = (new int[count], new float[count], new double[count]);
+            var (sizes, radii) = (new int[count], new float[count]);
             for (var row = 0; row < nearest.Length; row++)
             {
                 var cluster = nearest[row];
                 sizes[cluster]++;
                 radii[cluster] = Math.Max(radii[cluster], squaredDistances[row]);
-                squares[cluster] += squaredDistances[row];
             }
 
             var entries = new ClusterEntry[count];
@@ -333,8 +357,8 @@ public static class SegmentWriter
             var (first, firstBlock, offset) = (0, 0, 0L);
             for (var cluster = 0; cluster < count; cluster++)
             {
-                entries[cluster] = new ClusterEntry(
-                    first, sizes[cluster], firstBlock, scales[cluster], offset, MathF.Sqrt(radii[cluster]), sizes[cluster] == 0 ? 0 : (float)Math.Sqrt(squares[cluster] / sizes[cluster]));
+                var unit = checked((int)(offset / SegmentFormat.Alignment));
+                entries[cluster] = new ClusterEntry(first, sizes[cluster], firstBlock, unit, scales[cluster], MathF.Sqrt(radii[cluster]));
                 next[cluster] = first;
                 first += sizes[cluster];
                 firstBlock += entries[cluster].Blocks;
@@ -357,14 +381,17 @@ public static class SegmentWriter
         private readonly Rotation _rotation = Rotation.Of(dimension);
         private readonly float[] _residual = new float[Rotation.Of(dimension).Length];
 
-        public byte[] Encode(ReadOnlySpan<SegmentRow> rows, ReadOnlySpan<float> centre)
+        /// <summary>Codes a cluster.</summary>
+        /// <param name="rows">Its rows.</param>
+        /// <param name="centre">Its centre.</param>
+        /// <param name="chunk">Receives the codes; it is zero.</param>
+        public void Encode(ReadOnlySpan<SegmentRow> rows, ReadOnlySpan<float> centre, Span<byte> chunk)
         {
             var length = _rotation.Length;
             var blockBytes = SegmentFormat.BlockBytes(length);
-            var chunk = new byte[SegmentFormat.ChunkBytes(rows.Length, length)];
             var bytesAt = SegmentFormat.Blocks(rows.Length) * blockBytes;
-            var rowBytes = MemoryMarshal.Cast<byte, sbyte>(chunk.AsSpan(bytesAt, rows.Length * length));
-            var entries = MemoryMarshal.Cast<byte, RowEntry>(chunk.AsSpan(bytesAt + (rows.Length * length)));
+            var rowBytes = MemoryMarshal.Cast<byte, sbyte>(chunk.Slice(bytesAt, rows.Length * length));
+            var entries = MemoryMarshal.Cast<byte, RowEntry>(chunk[(bytesAt + (rows.Length * length))..]);
             for (var row = 0; row < rows.Length; row++)
             {
                 var values = rows[row].Values;
@@ -374,18 +401,18 @@ public static class SegmentWriter
                     _residual[index] -= centre[index];
                 }
 
-                WriteCode(centre, chunk.AsSpan(row / BitCodes.BlockVectors * blockBytes, blockBytes), row % BitCodes.BlockVectors);
+                WriteCode(centre, chunk.Slice(row / BitCodes.BlockVectors * blockBytes, blockBytes), row % BitCodes.BlockVectors);
                 entries[row] = Quantize(centre, rowBytes.Slice(row * length, length));
             }
-
-            return chunk;
         }
 
-        public byte[] EncodeMiddles(Clustering clustering)
+        /// <summary>Codes the middles of all blocks.</summary>
+        /// <param name="clustering">The clusters.</param>
+        /// <param name="bytes">Receives the codes; it is zero.</param>
+        public void EncodeMiddles(Clustering clustering, Span<byte> bytes)
         {
             var length = _rotation.Length;
             var blockBytes = SegmentFormat.BlockBytes(length);
-            var bytes = new byte[SegmentFormat.Blocks(clustering.Middles.Length / length) * blockBytes];
             for (var cluster = 0; cluster < clustering.Clusters.Length; cluster++)
             {
                 var entry = clustering.Clusters[cluster];
@@ -397,11 +424,9 @@ public static class SegmentWriter
                         _residual[index] = clustering.Middles[((long)middle * length) + index] - centre[index];
                     }
 
-                    WriteCode(centre, bytes.AsSpan(middle / BitCodes.BlockVectors * blockBytes, blockBytes), middle % BitCodes.BlockVectors);
+                    WriteCode(centre, bytes.Slice(middle / BitCodes.BlockVectors * blockBytes, blockBytes), middle % BitCodes.BlockVectors);
                 }
             }
-
-            return bytes;
         }
 
         private void WriteCode(ReadOnlySpan<float> centre, Span<byte> block, int place)
@@ -468,6 +493,14 @@ public static class SegmentWriter
         {
             bytes.CopyTo(output.Span(_position, bytes.Length));
             _position += bytes.Length;
+        }
+
+        /// <summary>The next bytes, zero still, to be written in their place.</summary>
+        public Span<byte> Take(long bytes)
+        {
+            var taken = output.Span(_position, checked((int)bytes));
+            _position += bytes;
+            return taken;
         }
 
         // What is not written is zero from the beginning.

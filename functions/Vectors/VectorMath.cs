@@ -7,7 +7,7 @@ using System.Runtime.Intrinsics.X86;
 namespace QuantumFlux.Vectors;
 
 /// <summary>
-/// Inner products and distances, in the widest registers that pay. Sums are made in another order than by <see cref="ScalarMath"/>, so the last bits differ.
+/// Inner products and distances, in the widest registers that pay. Sums are made in another order than one number after the other, so the last bits differ.
 /// Compiled at once for what the machine has: the first searches of a cold instance should not wait for the compiler to find out that they matter.
 /// </summary>
 public static class VectorMath
@@ -220,54 +220,5 @@ public static class VectorMath
         Vector.Widen(low, out Vector<int> first, out Vector<int> second);
         Vector.Widen(high, out Vector<int> third, out Vector<int> fourth);
         return (Vector.ConvertToSingle(first), Vector.ConvertToSingle(second), Vector.ConvertToSingle(third), Vector.ConvertToSingle(fourth));
-    }
-}
-
-/// <summary>The same as <see cref="VectorMath"/>, one number after the other: what tests hold it to.</summary>
-public static class ScalarMath
-{
-    public static float Dot(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
-    {
-        double sum = 0;
-        for (var index = 0; index < a.Length; index++)
-        {
-            sum += (double)a[index] * b[index];
-        }
-
-        return (float)sum;
-    }
-
-    public static float SquaredDistance(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
-    {
-        double sum = 0;
-        for (var index = 0; index < a.Length; index++)
-        {
-            sum += ((double)a[index] - b[index]) * ((double)a[index] - b[index]);
-        }
-
-        return (float)sum;
-    }
-
-    public static float Dot(ReadOnlySpan<float> a, ReadOnlySpan<sbyte> b)
-    {
-        double sum = 0;
-        for (var index = 0; index < a.Length; index++)
-        {
-            sum += (double)a[index] * b[index];
-        }
-
-        return (float)sum;
-    }
-
-    public static float SquaredDistance(ReadOnlySpan<float> a, ReadOnlySpan<sbyte> b, float step)
-    {
-        double sum = 0;
-        for (var index = 0; index < a.Length; index++)
-        {
-            var difference = a[index] - ((double)b[index] * step);
-            sum += difference * difference;
-        }
-
-        return (float)sum;
     }
 }
