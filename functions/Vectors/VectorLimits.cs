@@ -33,11 +33,11 @@ public static class VectorLimits
     /// <summary>The most vectors of a batch.</summary>
     public const int BatchVectorsMax = 1000;
 
-    /// <summary>The largest body of a request with one vector: the most coordinates, written at length, and metadata.</summary>
+    /// <summary>The largest body of a request with one vector, and the longest vector of a batch: the most coordinates, written at length, and metadata.</summary>
     public const int BodyBytesMax = 256 * 1024;
 
-    /// <summary>The largest body of a batch.</summary>
-    public const int BatchBodyBytesMax = 32 * 1024 * 1024;
+    /// <summary>The largest body of a batch: what fits one transaction takes some 12 MB as text.</summary>
+    public const int BatchBodyBytesMax = 16 * 1024 * 1024;
 
     /// <summary>The most results of a query.</summary>
     public const int TopKMax = 1000;

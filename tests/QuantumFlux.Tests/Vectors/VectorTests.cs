@@ -548,7 +548,7 @@ public sealed class VectorTests
 
     [Theory]
     [InlineData("POST", "/api/v2/vectors", 256 * 1024)]
-    [InlineData("POST", "/api/v2/vectors/batch", 32 * 1024 * 1024)]
+    [InlineData("POST", "/api/v2/vectors/batch", 16 * 1024 * 1024)]
     [InlineData("PUT", "/api/v2/vectors/a", 256 * 1024)]
     [InlineData("POST", "/api/v2/query", 256 * 1024)]
     public async Task ABodyBeyondTheLimitIsRefused(string method, string path, int limit)
