@@ -16,6 +16,7 @@ public sealed class JsonBody
     /// <summary>The largest body that is read, unless a call says otherwise. 64 KiB is far more than most requests need.</summary>
     public const int BytesMaxDefault = 64 * 1024;
 
+    private const int DepthMax = 64;
     private const string Root = "body";
 
     private readonly JsonElement _object;
@@ -64,41 +65,62 @@ public sealed class JsonBody
         {
             return isRequired
                 ? throw ApiException.InvalidParameter(Root, "is required: a JSON object")
-                : new JsonBody(JsonDocument.Parse("{}").RootElement, "", faults);
+                : new JsonBody(JsonElement.Parse("{}"u8), "", faults);
         }
 
-        // The parser checks the UTF-8 of a string only when the string is read; here all of it is checked, once.
-        if (!Utf8.IsValid(bytes.Span))
-        {
-            throw ApiException.InvalidParameter(Root, "is not valid UTF-8");
-        }
-
-        JsonElement root;
-        try
-        {
-            root = JsonDocument.Parse(bytes, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 64 }).RootElement;
-        }
-        catch (JsonException exception) when (exception.LineNumber is null)
-        {
-            // It could be read to its end, and no place is told.
-            throw ApiException.InvalidParameter(Root, "holds a member twice");
-        }
-        catch (JsonException exception)
-        {
-            throw ApiException.InvalidParameter(
-                Root,
-                string.Create(CultureInfo.InvariantCulture, $"is not valid JSON near line {exception.LineNumber + 1}, byte {exception.BytePositionInLine}"));
-        }
-        catch (InvalidOperationException)
-        {
-            // A member's name holds an escaped lone surrogate, which no text can hold.
-            throw ApiException.InvalidParameter(Root, "holds a member name that is not valid Unicode");
-        }
-
+        var root = ParseValue(bytes.Span);
         return root.ValueKind == JsonValueKind.Object
             ? new JsonBody(root, "", faults)
             : throw ApiException.InvalidParameter(Root, "must be a JSON object");
     }
+
+    /// <summary>
+    /// Reads a body that is mostly one list of objects, which are handed out as they were written, to be read one at a time by <see cref="ParseItem"/>: parsed
+    /// as a whole, a body of short numbers would take ten times its text.
+    /// </summary>
+    /// <param name="request">The request.</param>
+    /// <param name="list">The name of the list, which must be there.</param>
+    /// <param name="countMax">The most objects; there must be one at least.</param>
+    /// <param name="bytesMax">The largest body that is read. Beside the list it has <see cref="BytesMaxDefault"/> at most.</param>
+    /// <param name="cancellationToken">Ends the call early.</param>
+    /// <returns>The body, the list taken as read; and its objects, of which none is to be read when the list is at fault.</returns>
+    /// <exception cref="ApiException">400 when it is not a JSON object; 413 when it is too large; 415 when it is not said to be JSON in UTF-8.</exception>
+    public static async Task<(JsonBody Body, IReadOnlyList<ReadOnlyMemory<byte>> Items)> ReadListAsync(
+        HttpRequest request, string list, int countMax, int bytesMax, CancellationToken cancellationToken)
+    {
+        var bytes = await ReadBytesAsync(request, bytesMax, cancellationToken);
+        if (bytes.Length == 0)
+        {
+            return (Parse(request, bytes, isRequired: true), []);
+        }
+
+        RequireJson(request);
+        var (kind, place, items) = FindList(bytes, list, countMax);
+        var (before, after) = (bytes[..place.Start], bytes[place.End..]);
+        if (before.Length + after.Length > BytesMaxDefault)
+        {
+            throw ApiException.InvalidParameter(Root, string.Create(CultureInfo.InvariantCulture, $"must have no more than {BytesMaxDefault} bytes beside {list}"));
+        }
+
+        var body = Parse(request, kind == JsonTokenType.None ? bytes : (byte[])[.. before.Span, .. "null"u8, .. after.Span], isRequired: true);
+        body._read.Add(list);
+        if (kind is JsonTokenType.None or JsonTokenType.Null)
+        {
+            body._faults.Add(list, "is required");
+        }
+        else if (items.Count == 0)
+        {
+            body._faults.Add(list, string.Create(CultureInfo.InvariantCulture, $"must be a list of 1 to {countMax} objects"));
+        }
+
+        return (body, items);
+    }
+
+    /// <summary>Reads one object of a list that <see cref="ReadListAsync"/> found.</summary>
+    /// <param name="json">The object.</param>
+    /// <param name="path">What comes before the names of its members in faults, which are its own.</param>
+    /// <exception cref="ApiException">400 when it holds a member twice.</exception>
+    public static JsonBody ParseItem(ReadOnlyMemory<byte> json, string path) => new(ParseValue(json.Span), path, new Faults());
 
     /// <summary>A nested object; absent reads as empty.</summary>
     public JsonBody Object(string name)
@@ -373,8 +395,7 @@ public sealed class JsonBody
     /// <summary>A list of objects that must be there; empty when it is at fault. Each has faults of its own, so that one may fail and the others not.</summary>
     /// <param name="name">The member's name.</param>
     /// <param name="countMax">The most objects; there must be one at least.</param>
-    /// <param name="isPathed">Whether faults name the list and the object's place in it.</param>
-    public IReadOnlyList<JsonBody> RequiredObjects(string name, int countMax, bool isPathed = false)
+    public IReadOnlyList<JsonBody> RequiredObjects(string name, int countMax)
     {
         if (!TryGet(name, out var value))
         {
@@ -389,8 +410,7 @@ public sealed class JsonBody
             return Fault<IReadOnlyList<JsonBody>>(name, string.Create(CultureInfo.InvariantCulture, $"must be a list of 1 to {countMax} objects")) ?? [];
         }
 
-        return [.. value.EnumerateArray().Select((item, index) =>
-            new JsonBody(item, isPathed ? string.Create(CultureInfo.InvariantCulture, $"{_path}{name}[{index}].") : "", new Faults()))];
+        return [.. value.EnumerateArray().Select(item => new JsonBody(item, "", new Faults()))];
     }
 
     /// <summary>Ends the request when anything read so far was at fault, or a member was never asked for.</summary>
@@ -417,6 +437,91 @@ public sealed class JsonBody
         var count = await request.Body.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellationToken);
         return count <= bytesMax ? buffer.AsMemory(0, count) : throw ApiException.PayloadTooLarge(bytesMax);
     }
+
+    // The memory is this element's own: nothing has to be given back.
+    private static JsonElement ParseValue(ReadOnlySpan<byte> json)
+    {
+        CheckUtf8(json);
+        try
+        {
+            return JsonElement.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = DepthMax });
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            throw Malformed(exception);
+        }
+    }
+
+    // Where the list is, what it begins with (None when it is not there), and its objects; none when it is not a list of as many as are allowed.
+    private static (JsonTokenType Kind, (int Start, int End) Place, List<ReadOnlyMemory<byte>> Items) FindList(ReadOnlyMemory<byte> json, string list, int countMax)
+    {
+        CheckUtf8(json.Span);
+        var (kind, start, end, isFaulty, items) = (JsonTokenType.None, 0, 0, false, new List<ReadOnlyMemory<byte>>());
+        try
+        {
+            var reader = new Utf8JsonReader(json.Span, new JsonReaderOptions { MaxDepth = DepthMax });
+            while (reader.Read())
+            {
+                if (reader.CurrentDepth != 1 || reader.TokenType != JsonTokenType.PropertyName || !reader.ValueTextEquals(list))
+                {
+                    continue;
+                }
+
+                if (kind != JsonTokenType.None)
+                {
+                    throw Twice();
+                }
+
+                reader.Read();
+                (kind, start) = (reader.TokenType, (int)reader.TokenStartIndex);
+                while (kind == JsonTokenType.StartArray && reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+                {
+                    var item = (int)reader.TokenStartIndex;
+                    isFaulty |= reader.TokenType != JsonTokenType.StartObject || items.Count == countMax;
+                    reader.Skip();
+                    if (!isFaulty)
+                    {
+                        items.Add(json[item..(int)reader.BytesConsumed]);
+                    }
+                }
+
+                if (kind != JsonTokenType.StartArray)
+                {
+                    reader.Skip();
+                }
+
+                end = (int)reader.BytesConsumed;
+            }
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            throw Malformed(exception);
+        }
+
+        return (kind, (start, end), isFaulty ? [] : items);
+    }
+
+    // The parser checks the UTF-8 of a string only when the string is read; here all of it is checked, once.
+    private static void CheckUtf8(ReadOnlySpan<byte> json)
+    {
+        if (!Utf8.IsValid(json))
+        {
+            throw ApiException.InvalidParameter(Root, "is not valid UTF-8");
+        }
+    }
+
+    private static ApiException Malformed(Exception exception) => exception switch
+    {
+        // It could be read to its end, and no place is told.
+        JsonException { LineNumber: null } => Twice(),
+        JsonException json => ApiException.InvalidParameter(
+            Root, string.Create(CultureInfo.InvariantCulture, $"is not valid JSON near line {json.LineNumber + 1}, byte {json.BytePositionInLine}")),
+
+        // An escaped lone surrogate, which no text can hold.
+        _ => ApiException.InvalidParameter(Root, "holds a member name that is not valid Unicode"),
+    };
+
+    private static ApiException Twice() => ApiException.InvalidParameter(Root, "holds a member twice");
 
     // Whoever sends a body sends every parameter in it.
     private static Faults UnknownQuery(HttpRequest request)

@@ -20,15 +20,27 @@ public static class FieldIndex
     /// <param name="index">What <see cref="FieldIndexWriter.Write"/> wrote.</param>
     /// <param name="rows">How many rows the segment has, those without metadata included.</param>
     /// <param name="read">Reads the metadata of a row.</param>
+    /// <param name="isOver">Says when time is up, and from then on always.</param>
+    /// <returns>The rows; null when time is up, and they are not known.</returns>
     /// <remarks>
     /// Reads the rows of the values that match, and one bit for every row and condition. Where few rows are left that pass the cheapest of several
     /// conditions, the others are not looked up, but checked on the metadata of those rows.
     /// </remarks>
     /// <exception cref="InvalidDataException">The bytes are no index. Damage may also show as an exception of a range.</exception>
-    public static RowSet Evaluate(Filter filter, ReadOnlySpan<byte> index, int rows, Func<int, MetadataFields> read) =>
-        new Evaluation(index, rows, read).Rows(new RowPlanner(index).Plan(filter));
+    public static RowSet? Evaluate(Filter filter, ReadOnlySpan<byte> index, int rows, Func<int, MetadataFields> read, Func<bool> isOver)
+    {
+        var set = new Evaluation(index, rows, read, isOver).Rows(new RowPlanner(index).Plan(filter));
+        if (!isOver())
+        {
+            return set;
+        }
 
-    private readonly ref struct Evaluation(ReadOnlySpan<byte> index, int rows, Func<int, MetadataFields> read)
+        set.Dispose();
+        return null;
+    }
+
+    // Once time is up, its sets are of no meaning: what was left out may have been to be taken away.
+    private readonly ref struct Evaluation(ReadOnlySpan<byte> index, int rows, Func<int, MetadataFields> read, Func<bool> isOver)
     {
         private readonly ReadOnlySpan<byte> _index = index;
 
@@ -58,7 +70,7 @@ public static class FieldIndex
             // What keeps few rows goes first; what takes rows away must have some to take from.
             RowPlan[] ordered = [.. plans.OrderBy(plan => plan is RowPlan.Not).ThenBy(plan => plan.Cost)];
             var set = Rows(ordered[0]);
-            for (var index = 1; index < ordered.Length; index++)
+            for (var index = 1; index < ordered.Length && !isOver(); index++)
             {
                 var left = ordered.AsSpan(index);
                 if (set.Count * RowPlan.ReadCost < Cost(left))
@@ -89,6 +101,11 @@ public static class FieldIndex
                 case RowPlan.Any { Plans: var plans }:
                     foreach (var one in plans)
                     {
+                        if (isOver())
+                        {
+                            return;
+                        }
+
                         AddTo(target, one);
                     }
 
@@ -96,7 +113,7 @@ public static class FieldIndex
                 case RowPlan.Lists lists:
                     foreach (var slice in lists.Sure)
                     {
-                        Postings.AddTo(target, _index.Slice(slice.Start, slice.Length));
+                        Postings.AddTo(target, _index.Slice(slice.Start, slice.Length), isOver);
                     }
 
                     AddMatching(target, lists);
@@ -121,11 +138,16 @@ public static class FieldIndex
             using var candidates = new RowSet(rows);
             foreach (var slice in lists.Doubtful)
             {
-                Postings.AddTo(candidates, _index.Slice(slice.Start, slice.Length));
+                Postings.AddTo(candidates, _index.Slice(slice.Start, slice.Length), isOver);
             }
 
             foreach (var row in candidates)
             {
+                if (isOver())
+                {
+                    return;
+                }
+
                 if (lists.Filter.Matches(read(row)))
                 {
                     target.Add(row);
@@ -137,6 +159,11 @@ public static class FieldIndex
         {
             foreach (var row in set)
             {
+                if (isOver())
+                {
+                    return;
+                }
+
                 var fields = read(row);
                 foreach (var plan in plans)
                 {

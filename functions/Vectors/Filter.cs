@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using QuantumFlux.Api;
 
@@ -37,7 +39,7 @@ public abstract record Filter
     /// <summary>How many conditions a filter may have, at all depths together. An empty filter within a list counts as one.</summary>
     public const int ConditionsMax = 256;
 
-    /// <summary>How many values a list of <c>$in</c> or <c>$nin</c> may have.</summary>
+    /// <summary>How many values the lists of <c>$in</c> and <c>$nin</c> may have, all lists of a filter together.</summary>
     public const int ValuesMax = 1000;
 
     /// <summary>How long a text may be that a filter compares with, in UTF-8.</summary>
@@ -104,8 +106,12 @@ public abstract record Filter
     /// <param name="Values">The values. Null among them also stands for a missing field.</param>
     public sealed record In(ReadOnlyMemory<byte> Path, IReadOnlyList<FilterValue> Values) : Filter
     {
+        // A list meets every value of an array, so it is not gone through for each.
+        private readonly HashSet<FilterValue>.AlternateLookup<MetadataField> _values =
+            new HashSet<FilterValue>(Values, FilterValueComparer.Instance).GetAlternateLookup<MetadataField>();
+
         /// <summary>Whether one of the values is null.</summary>
-        public bool HasNull => Values.Any(value => value.Kind == MetadataKind.Null);
+        public bool HasNull { get; } = Values.Any(value => value.Kind == MetadataKind.Null);
 
         public override bool Matches(MetadataFields fields)
         {
@@ -115,12 +121,9 @@ public abstract record Filter
                 if (field.Path.SequenceEqual(Path.Span))
                 {
                     isMissing = false;
-                    foreach (var value in Values)
+                    if (_values.Contains(field))
                     {
-                        if (value.IsEqualTo(field))
-                        {
-                            return true;
-                        }
+                        return true;
                     }
                 }
             }
@@ -167,11 +170,30 @@ public abstract record Filter
 
 /// <summary>A value that a filter compares with.</summary>
 /// <param name="Kind">What it is; no container.</param>
-/// <param name="Number">The value when it is a number.</param>
-/// <param name="Text">The value in UTF-8 when it is a text.</param>
-public readonly record struct FilterValue(MetadataKind Kind, double Number, ReadOnlyMemory<byte> Text)
+/// <param name="Number">The value when it is a number, else zero.</param>
+/// <param name="Text">The value in UTF-8 when it is a text, else empty.</param>
+public readonly record struct FilterValue(MetadataKind Kind, double Number, ReadOnlyMemory<byte> Text);
+
+/// <summary>Tells whether a value of a filter and one of a vector have the same type and value: 1 is 1.0, and 0 is -0.</summary>
+internal sealed class FilterValueComparer : IEqualityComparer<FilterValue>, IAlternateEqualityComparer<MetadataField, FilterValue>
 {
-    /// <summary>Whether a field has this type and this value.</summary>
-    public bool IsEqualTo(MetadataField field) =>
-        field.Kind == Kind && field.Number.Equals(Number) && field.Text.SequenceEqual(Text.Span);
+    public static FilterValueComparer Instance { get; } = new();
+
+    public bool Equals(FilterValue x, FilterValue y) => AreEqual(x.Kind, x.Number, x.Text.Span, y);
+
+    public bool Equals(MetadataField alternate, FilterValue other) => AreEqual(alternate.Kind, alternate.Number, alternate.Text, other);
+
+    public int GetHashCode([DisallowNull] FilterValue obj) => Hash(obj.Kind, obj.Number, obj.Text.Span);
+
+    public int GetHashCode(MetadataField alternate) => Hash(alternate.Kind, alternate.Number, alternate.Text);
+
+    public FilterValue Create(MetadataField alternate) => new(alternate.Kind, alternate.Number, alternate.Text.ToArray());
+
+    private static bool AreEqual(MetadataKind kind, double number, ReadOnlySpan<byte> text, FilterValue other) =>
+        kind == other.Kind && number.Equals(other.Number) && text.SequenceEqual(other.Text.Span);
+
+    // That of strings, for which nobody can prepare texts that collide; it takes pairs of bytes. Numbers may: there are never more than fit a filter.
+    private static int Hash(MetadataKind kind, double number, ReadOnlySpan<byte> text) => text.IsEmpty
+        ? HashCode.Combine(kind, number)
+        : HashCode.Combine(string.GetHashCode(MemoryMarshal.Cast<byte, char>(text)), text.Length, text[^1]);
 }

@@ -19,9 +19,11 @@ internal sealed class FilterParser(Faults faults)
     private static readonly string _tooLong = Invariant($"must have no more than {Filter.TextBytesMax} bytes in UTF-8");
     private static readonly string _filterList = Invariant($"must be a list of 1 to {Filter.ConditionsMax} filters");
     private static readonly string _valueList = Invariant($"must be a list of no more than {Filter.ValuesMax} values");
+    private static readonly string _tooManyValues = Invariant($"must have, with the lists before it, no more than {Filter.ValuesMax} values");
     private static readonly string _longPath = Invariant($"must have no more than {MetadataFields.PathBytesMax} bytes in UTF-8 after {FieldPrefix}");
 
     private int _conditions;
+    private int _values;
 
     public Filter Parse(JsonElement json) => json.ValueKind == JsonValueKind.Null ? Filter.Everything : Read(json, Root, depth: 0);
 
@@ -80,7 +82,9 @@ internal sealed class FilterParser(Faults faults)
         var path = Encoding.UTF8.GetBytes(name);
         if (path.Length > MetadataFields.PathBytesMax)
         {
+            // What is below it would repeat its name in every place.
             faults.Add(place, _longPath);
+            return Filter.Everything;
         }
 
         if (json.ValueKind == JsonValueKind.Object)
@@ -157,6 +161,13 @@ internal sealed class FilterParser(Faults faults)
         if (json.ValueKind != JsonValueKind.Array || json.GetArrayLength() > Filter.ValuesMax)
         {
             faults.Add(place, _valueList);
+            return [];
+        }
+
+        _values += json.GetArrayLength();
+        if (_values > Filter.ValuesMax)
+        {
+            faults.Add(place, _tooManyValues);
             return [];
         }
 

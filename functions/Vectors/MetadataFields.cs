@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 
 namespace QuantumFlux.Vectors;
@@ -38,6 +39,11 @@ public readonly ref struct MetadataField
     public ReadOnlySpan<byte> Text { get; }
 }
 
+/// <summary>What the fields of a vector's metadata take.</summary>
+/// <param name="PathBytes">All paths together, in bytes of UTF-8. It can be much more than the JSON: each member's path repeats the names above it.</param>
+/// <param name="HeapBytes">The memory of the <see cref="MetadataFields"/>, once trimmed, in bytes.</param>
+public readonly record struct MetadataSize(long PathBytes, long HeapBytes);
+
 /// <summary>A vector's metadata as a list of paths and values, which is what filters look at.</summary>
 /// <remarks>
 /// <para>
@@ -56,11 +62,19 @@ public sealed class MetadataFields
     /// <summary>The longest path that filters can name. Longer ones would let a small object blow up: each of its names repeats those before it.</summary>
     public const int PathBytesMax = 1024;
 
+    // Three objects, and what they say beside the bytes and the entries.
+    private const int ObjectBytes = 112;
+
+    private readonly bool _isMeasure;
     private byte[] _bytes;
     private int _bytesUsed;
-    private Entry[] _entries = new Entry[16];
+    private long _pathBytes;
+    private Entry[] _entries;
 
-    private MetadataFields(int jsonBytes) => _bytes = new byte[jsonBytes];
+    private MetadataFields(int jsonBytes) => (_bytes, _entries) = (new byte[jsonBytes], new Entry[16]);
+
+    // Counts what would be kept, and keeps nothing.
+    private MetadataFields() => (_isMeasure, _bytes, _entries) = (true, [], []);
 
     /// <summary>The fields of a vector without metadata.</summary>
     public static MetadataFields Empty { get; } = new(0);
@@ -82,17 +96,38 @@ public sealed class MetadataFields
     /// <summary>Reads the fields of an object.</summary>
     /// <param name="json">The object in UTF-8, nested no deeper than 64 levels.</param>
     /// <exception cref="JsonException">It is not valid JSON.</exception>
-    public static MetadataFields Parse(ReadOnlySpan<byte> json)
+    public static MetadataFields Parse(ReadOnlySpan<byte> json) => new MetadataFields(json.Length).Read(json);
+
+    /// <summary>What the fields of an object take, told without making them.</summary>
+    /// <param name="json">The object in UTF-8, nested no deeper than 64 levels.</param>
+    /// <exception cref="JsonException">It is not valid JSON.</exception>
+    public static MetadataSize Measure(ReadOnlySpan<byte> json) => new MetadataFields().Read(json).Size;
+
+    /// <summary>What these take, once trimmed.</summary>
+    public MetadataSize Size => new(_pathBytes, HeapBytesOf(_bytesUsed, Count));
+
+    /// <summary>The memory that they take now, in bytes.</summary>
+    public long HeapBytes => HeapBytesOf(_bytes.Length, _entries.Length);
+
+    /// <summary>Gives back the memory that was taken to grow into; for fields that are kept.</summary>
+    /// <returns>The same fields.</returns>
+    public MetadataFields Trim()
     {
-        var fields = new MetadataFields(json.Length);
+        Array.Resize(ref _bytes, _bytesUsed);
+        Array.Resize(ref _entries, Count);
+        return this;
+    }
+
+    private MetadataFields Read(ReadOnlySpan<byte> json)
+    {
         var reader = new Utf8JsonReader(json);
         if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
         {
             throw new JsonException("The metadata is not an object.");
         }
 
-        fields.ReadObject(ref reader, null);
-        return fields;
+        ReadObject(ref reader, null);
+        return this;
     }
 
     /// <summary>All of them, in the order of the JSON.</summary>
@@ -170,14 +205,19 @@ public sealed class MetadataFields
         var start = _bytesUsed;
         if (parent is { } prefix)
         {
-            Reserve(prefix.Length + 1);
-            Bytes(prefix).CopyTo(_bytes.AsSpan(start));
-            _bytes[start + prefix.Length] = (byte)'.';
+            if (!_isMeasure)
+            {
+                Reserve(prefix.Length + 1);
+                Bytes(prefix).CopyTo(_bytes.AsSpan(start));
+                _bytes[start + prefix.Length] = (byte)'.';
+            }
+
             _bytesUsed += prefix.Length + 1;
         }
 
         if (TryAppendText(ref reader) && _bytesUsed - start <= PathBytesMax)
         {
+            _pathBytes += _bytesUsed - start;
             return new Slice(start, _bytesUsed - start);
         }
 
@@ -187,9 +227,21 @@ public sealed class MetadataFields
 
     private bool TryAppendText(ref Utf8JsonReader reader)
     {
-        Reserve(reader.ValueSpan.Length);
+        if (_isMeasure && !reader.ValueIsEscaped)
+        {
+            _bytesUsed += reader.ValueSpan.Length;
+            return true;
+        }
+
         try
         {
+            if (_isMeasure)
+            {
+                _bytesUsed += reader.CopyString(new byte[reader.ValueSpan.Length]);
+                return true;
+            }
+
+            Reserve(reader.ValueSpan.Length);
             _bytesUsed += reader.CopyString(_bytes.AsSpan(_bytesUsed));
             return true;
         }
@@ -210,6 +262,12 @@ public sealed class MetadataFields
 
     private void Add(Slice path, MetadataKind kind, double number = 0, Slice text = default)
     {
+        if (_isMeasure)
+        {
+            Count++;
+            return;
+        }
+
         if (Count == _entries.Length)
         {
             Array.Resize(ref _entries, 2 * Count);
@@ -217,6 +275,8 @@ public sealed class MetadataFields
 
         _entries[Count++] = new Entry(path, kind, number, text);
     }
+
+    private static long HeapBytesOf(int bytes, int entries) => ObjectBytes + bytes + ((long)entries * Unsafe.SizeOf<Entry>());
 
     private ReadOnlySpan<byte> Bytes(Slice slice) => _bytes.AsSpan(slice.Start, slice.Length);
 

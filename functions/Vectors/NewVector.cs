@@ -25,7 +25,7 @@ public sealed record NewVector(
         body.RequiredNumbers("vector", VectorLimits.DimensionMax, VectorLimits.ValueMax),
         ContextsOf(body) ?? [],
         CoherenceOf(body),
-        body.RawObject("metadata", VectorLimits.MetadataBytesMax) ?? default,
+        MetadataOf(body) ?? default,
         body.OptionalChoice("metric", "cosine", "dot", "euclidean") switch
         {
             "cosine" => Vectors.Metric.Cosine,
@@ -59,6 +59,19 @@ public sealed record NewVector(
     /// <summary>The coherence time of a body; null when it has none.</summary>
     public static TimeSpan? CoherenceOf(JsonBody body) =>
         body.Whole("coherence_time_ms", 1, VectorLimits.CoherenceMillisecondsMax) is { } milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : null;
+
+    /// <summary>The JSON of a body's metadata; null when it has none.</summary>
+    public static ReadOnlyMemory<byte>? MetadataOf(JsonBody body)
+    {
+        var metadata = body.RawObject("metadata", VectorLimits.MetadataBytesMax);
+        if (metadata is { } json && MetadataFields.Measure(json.Span).PathBytes > VectorLimits.MetadataPathBytesMax)
+        {
+            body.Note(
+                "metadata", $"must have paths of at most {VectorLimits.MetadataPathBytesMax} bytes in UTF-8, all together: the names that lead to each member, joined by dots");
+        }
+
+        return metadata;
+    }
 
     /// <summary>Says what an id must be when it is none.</summary>
     public static string? CheckId(string id) =>
@@ -135,7 +148,7 @@ public sealed record VectorUpdate(float[]? Values, IReadOnlyList<VectorContext>?
             body.OptionalNumbers("vector", VectorLimits.DimensionMax, VectorLimits.ValueMax),
             NewVector.ContextsOf(body),
             NewVector.CoherenceOf(body),
-            body.RawObject("metadata", VectorLimits.MetadataBytesMax));
+            NewVector.MetadataOf(body));
         body.ThrowIfInvalid();
         return update is { Values: null, Contexts: null, Coherence: null, Metadata: null }
             ? throw ApiException.InvalidParameter("body", "must change something: vector, contexts, coherence_time_ms or metadata")

@@ -20,6 +20,9 @@ internal static class Postings
     private const uint Neighbours = 2;
     private const int WordBits = 64;
 
+    // As many bytes as take some ten microseconds.
+    private const int BytesBetweenLooks = 32 * 1024;
+
     /// <summary>Writes a list and returns how many bytes it took.</summary>
     /// <param name="target">Gets the bytes.</param>
     /// <param name="rows">At least one row, in ascending order.</param>
@@ -56,10 +59,24 @@ internal static class Postings
     }
 
     /// <summary>Adds the rows of all these lists to a set.</summary>
-    public static void AddTo(RowSet target, ReadOnlySpan<byte> lists)
+    /// <param name="target">The set.</param>
+    /// <param name="lists">The lists.</param>
+    /// <param name="isOver">Says when time is up; then some of the rows are missing. Null for never.</param>
+    public static void AddTo(RowSet target, ReadOnlySpan<byte> lists, Func<bool>? isOver = null)
     {
+        var look = BytesBetweenLooks;
         for (var position = 0; position < lists.Length;)
         {
+            if (position >= look)
+            {
+                if (isOver?.Invoke() == true)
+                {
+                    return;
+                }
+
+                look = position + BytesBetweenLooks;
+            }
+
             var head = Varint.Read(lists, ref position);
             var count = (int)(head >> 2);
             var row = (int)Varint.Read(lists, ref position);

@@ -12,16 +12,26 @@ namespace QuantumFlux.Vectors;
 public sealed class VectorBatch(IReadOnlyList<NewVector?> vectors, IReadOnlyList<string?> ids, IReadOnlyDictionary<int, ApiException> errors)
 {
     /// <summary>Reads the vectors of a batch.</summary>
-    public static VectorBatch From(IReadOnlyList<JsonBody> items)
+    /// <param name="items">Their JSON.</param>
+    /// <exception cref="ApiException">400 when one of them holds a member twice.</exception>
+    public static VectorBatch From(IReadOnlyList<ReadOnlyMemory<byte>> items)
     {
         var (vectors, ids, errors) = (new NewVector?[items.Count], new string?[items.Count], new Dictionary<int, ApiException>());
         for (var index = 0; index < items.Count; index++)
         {
+            var path = FormattableString.Invariant($"vectors[{index}]");
+            if (items[index].Length > VectorLimits.BodyBytesMax)
+            {
+                errors.Add(index, ApiException.InvalidParameter(path, $"must have no more than {VectorLimits.BodyBytesMax} bytes"));
+                continue;
+            }
+
+            var item = JsonBody.ParseItem(items[index], path + ".");
             try
             {
-                var vector = NewVector.From(items[index]);
+                var vector = NewVector.From(item);
                 ids[index] = vector.Id.Length > 0 ? vector.Id : null;
-                items[index].ThrowIfInvalid();
+                item.ThrowIfInvalid();
                 vectors[index] = vector;
             }
             catch (ApiException error)

@@ -24,14 +24,20 @@ public static class VectorLimits
     /// <summary>The largest metadata, in bytes of JSON.</summary>
     public const int MetadataBytesMax = 32 * 1024;
 
+    /// <summary>
+    /// The longest paths of a metadata's members, all together, in bytes of UTF-8: the names that lead to each, joined by dots. A filter keeps them all, and each
+    /// repeats the names above it, so 30 KB of JSON could make megabytes. Documents with an average path of 64 bytes have 2,000 members within it.
+    /// </summary>
+    public const int MetadataPathBytesMax = 128 * 1024;
+
     /// <summary>The most vectors of a batch.</summary>
     public const int BatchVectorsMax = 1000;
 
-    /// <summary>The largest body of a request with one vector: the most coordinates, written at length, and metadata.</summary>
+    /// <summary>The largest body of a request with one vector, and the longest vector of a batch: the most coordinates, written at length, and metadata.</summary>
     public const int BodyBytesMax = 256 * 1024;
 
-    /// <summary>The largest body of a batch.</summary>
-    public const int BatchBodyBytesMax = 32 * 1024 * 1024;
+    /// <summary>The largest body of a batch: what fits one transaction takes some 12 MB as text.</summary>
+    public const int BatchBodyBytesMax = 16 * 1024 * 1024;
 
     /// <summary>The most results of a query.</summary>
     public const int TopKMax = 1000;

@@ -191,7 +191,7 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
         return order != 0 ? order : a.Vector.IdBytes.SequenceCompareTo(b.Vector.IdBytes);
     }
 
-    // All that the filter leaves: of each segment its rows, and of the tail its changes.
+    // All that the filter leaves: of each segment its rows, and of the tail its changes. Nothing more once time is up.
     private List<Candidates> Matching()
     {
         var all = new List<Candidates>();
@@ -200,9 +200,17 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
             var rows = live.Alive;
             if (query.Filter is not null && live.Count > 0)
             {
-                rows = FieldIndex.Evaluate(query.Filter, live.Segment.Fields, live.Segment.Rows, row => FieldsOf(live.Segment, row));
-                _sets.Add(rows);
-                rows.And(live.Alive);
+                if (FieldIndex.Evaluate(query.Filter, live.Segment.Fields, live.Segment.Rows, row => FieldsOf(live.Segment, row), isOver) is { } passing)
+                {
+                    rows = passing;
+                    _sets.Add(rows);
+                    rows.And(live.Alive);
+                }
+                else
+                {
+                    rows = NewSet(live.Segment.Rows);
+                    _isPartial = true;
+                }
             }
 
             all.Add(new Candidates(live.Segment, rows, ReferenceEquals(rows, live.Alive) ? live.Count : rows.Count, null));
@@ -211,7 +219,19 @@ public sealed class VectorSearch(VectorState state, VectorQuery query, DateTimeO
         var tail = NewSet(state.TailCount);
         for (var row = 0; row < state.TailCount; row++)
         {
-            if (state.Tail.IsAlive(row, state.TailCount) && query.Filter?.Matches(state.Tail[row].Fields) != false)
+            if (!state.Tail.IsAlive(row, state.TailCount))
+            {
+                continue;
+            }
+
+            // Metadata may be long, and a filter too.
+            if (query.Filter is not null && isOver())
+            {
+                _isPartial = true;
+                break;
+            }
+
+            if (query.Filter?.Matches(state.Tail[row].Fields) != false)
             {
                 tail.Add(row);
             }

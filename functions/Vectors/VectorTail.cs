@@ -23,7 +23,7 @@ public sealed class TailRow(long sequence, VectorChange change, int previous)
     public int Next { get; set; } = int.MaxValue;
 
     /// <summary>The values of the metadata, read once.</summary>
-    public MetadataFields Fields => _fields ??= Change.Vector is { Facts.Metadata: { IsEmpty: false } json } ? MetadataFields.Parse(json.Span) : MetadataFields.Empty;
+    public MetadataFields Fields => _fields ??= Change.Vector is { Facts.Metadata: { IsEmpty: false } json } ? MetadataFields.Parse(json.Span).Trim() : MetadataFields.Empty;
 }
 
 /// <summary>
@@ -33,7 +33,9 @@ public sealed class TailRow(long sequence, VectorChange change, int previous)
 /// <remarks>One writer at a time; any number of readers.</remarks>
 public sealed class VectorTail
 {
-    private const int RowBytes = 256;
+    // On a runtime of 64 bits, what objects say of themselves included: a row, its change, its vector, the facts, the arrays, and its place in the tables.
+    private const int RowBytes = 384;
+    private const int ContextBytes = 64;
 
     private readonly ConcurrentDictionary<string, int> _latest = new(StringComparer.Ordinal);
     private volatile TailRow[] _rows = new TailRow[16];
@@ -41,7 +43,10 @@ public sealed class VectorTail
     /// <summary>How many changes there are.</summary>
     public int Count { get; private set; }
 
-    /// <summary>About how many bytes of memory they take.</summary>
+    /// <summary>
+    /// About how many bytes of memory they take: rows, ids, coordinates, contexts, metadata, and its fields as if a filter had asked for them already, since
+    /// they are kept from then on.
+    /// </summary>
     public long Bytes { get; private set; }
 
     /// <summary>A change.</summary>
@@ -65,7 +70,7 @@ public sealed class VectorTail
             _rows[previous].Next = Count;
         }
 
-        Bytes += RowBytes + (change.Vector is { } vector ? ((long)vector.Values.Length * sizeof(float)) + vector.Facts.Metadata.Length : 0);
+        Bytes += BytesOf(change);
         _latest[change.Id] = Count++;
         return previous < 0 ? null : _rows[previous];
     }
@@ -86,4 +91,22 @@ public sealed class VectorTail
 
     /// <summary>Whether a change is a vector that is there, when only the first ones are looked at.</summary>
     public bool IsAlive(int row, int count) => _rows[row] is { Change.Vector: not null } found && found.Next >= count;
+
+    private static long BytesOf(VectorChange change)
+    {
+        var bytes = RowBytes + ((long)change.Id.Length * sizeof(char));
+        if (change.Vector is not { } vector)
+        {
+            return bytes;
+        }
+
+        bytes += (long)vector.Values.Length * sizeof(float);
+        foreach (var context in vector.Facts.Contexts)
+        {
+            bytes += ContextBytes + ((long)context.Name.Length * sizeof(char));
+        }
+
+        var metadata = vector.Facts.Metadata;
+        return metadata.IsEmpty ? bytes : bytes + metadata.Length + MetadataFields.Measure(metadata.Span).HeapBytes;
+    }
 }

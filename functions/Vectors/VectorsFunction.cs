@@ -124,8 +124,8 @@ public sealed class VectorsFunction(ApiGate gate, VectorStore vectors, TimeProvi
 
     private async Task<IResult> WriteBatchAsync(HttpRequest request, Caller caller, CancellationToken cancellationToken)
     {
-        var body = await JsonBody.ReadAsync(request, isRequired: true, cancellationToken, VectorLimits.BatchBodyBytesMax);
-        var items = body.RequiredObjects("vectors", VectorLimits.BatchVectorsMax, isPathed: true);
+        var (body, items) = await JsonBody.ReadListAsync(
+            request, "vectors", VectorLimits.BatchVectorsMax, VectorLimits.BatchBodyBytesMax, cancellationToken);
         var isTransaction = body.Flag("transaction", absent: true);
         body.ThrowIfInvalid();
         var batch = VectorBatch.From(items);

@@ -175,6 +175,40 @@ public sealed class FieldIndexTests
             Convert.ToHexString(segment.Index.Span));
     }
 
+    // Texts that the index does not keep whole, and a condition that leaves few rows: both look at rows one by one.
+    [Theory]
+    [InlineData("""{"metadata.t":"TEXT"}""")]
+    [InlineData("""{"metadata.t":{"$ne":"TEXT"}}""")]
+    [InlineData("""{"$or":[{"metadata.t":"TEXT"},{"metadata.t":{"$gt":"TEXT"}}]}""")]
+    [InlineData("""{"metadata.group":1,"metadata.n":{"$gt":0}}""")]
+    public void NoMoreRowsAreReadOnceTimeIsUpAndNoneAreFound(string json)
+    {
+        var text = new string('t', 300);
+        var segment = new Segment(Enumerable.Range(0, 20_000).Select(row => $$"""{"n":{{row}},"group":{{row / 15}},"t":"{{(row < 400 ? text : "")}}"}"""));
+        var filter = Parse(json.Replace("TEXT", text, StringComparison.Ordinal));
+
+        Assert.True(segment.Find(filter).Reads >= 15);
+        for (var most = 0; most < 15; most += 3)
+        {
+            var looks = 0;
+            var (rows, reads) = segment.Find(filter, () => ++looks > most);
+
+            Assert.Null(rows);
+            Assert.True(reads <= most, $"{reads} rows were read, and time was up after {most} looks at the clock.");
+        }
+    }
+
+    [Fact]
+    public void ALongListOfRowsIsNotReadToItsEndOnceTimeIsUp()
+    {
+        // The values of a range stand one behind the other; whoever stops has looked more than once.
+        var segment = new Segment(Enumerable.Range(0, 40_000).Select(row => $$"""{"n":{{row}} }"""));
+        var looks = 0;
+
+        Assert.Equal(39_999, segment.Find(Parse("""{"metadata.n":{"$gt":0}}"""), () => ++looks < 0).Rows!.Count);
+        Assert.True(looks > 2, $"{looks} looks at the clock.");
+    }
+
     [Fact]
     public void RowsComeInOrder()
     {
@@ -224,14 +258,28 @@ public sealed class FieldIndexTests
 
         public (List<int> Rows, int Reads) Find(string filter) => Find(Parse(filter));
 
-        public (List<int> Rows, int Reads) Find(Filter filter)
+        public (List<int> Rows, int Reads) Find(Filter filter) =>
+            Find(filter, () => false) is (var rows, var reads) ? (rows!, reads) : default;
+
+        /// <summary>The rows that a filter finds, null when time was up, and how many were read for that.</summary>
+        public (List<int>? Rows, int Reads) Find(Filter filter, Func<bool> isOver)
         {
             var reads = 0;
-            using var set = FieldIndex.Evaluate(filter, Index.Span, Rows, row =>
+            using var set = FieldIndex.Evaluate(
+                filter,
+                Index.Span,
+                Rows,
+                row =>
+                {
+                    reads++;
+                    return _fields[row];
+                },
+                isOver);
+            if (set is null)
             {
-                reads++;
-                return _fields[row];
-            });
+                return (null, reads);
+            }
+
             var rows = new List<int>();
             foreach (var row in set)
             {

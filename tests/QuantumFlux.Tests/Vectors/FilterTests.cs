@@ -213,6 +213,13 @@ public sealed class FilterTests
         Assert.Empty(Faults($$"""{"metadata.a":{"$in":[{{string.Join(',', Enumerable.Range(0, 1000))}}]} }"""));
         Assert.Equal("filters.metadata.a.$nin", Assert.Single(Faults($$"""{"metadata.a":{"$nin":[{{string.Join(',', Enumerable.Range(0, 1001))}}]} }""")).Key);
 
+        Assert.Empty(Faults($$"""{"metadata.a":{"$in":[{{Numbers(600)}}]},"$or":[{"metadata.b":{"$nin":[{{Numbers(400)}}]} }] }"""));
+        Assert.Equal(
+            [KeyValuePair.Create<string, object?>("filters.$or[0].metadata.b.$nin", "must have, with the lists before it, no more than 1000 values")],
+            Faults($$"""{"metadata.a":{"$in":[{{Numbers(600)}}]},"$or":[{"metadata.b":{"$nin":[{{Numbers(401)}}]} },{"metadata.c":{"$in":[]} }] }""").Take(1));
+
+        static string Numbers(int count) => string.Join(',', Enumerable.Range(0, count));
+
         var text = new string('ä', Filter.TextBytesMax / 2);
         Assert.Empty(Faults($$"""{"metadata.a":"{{text}}"}"""));
         Assert.Equal("must have no more than 1024 bytes in UTF-8", Assert.Single(Faults($$"""{"metadata.a":"{{text}}a"}""")).Value);
@@ -220,6 +227,24 @@ public sealed class FilterTests
 
         Assert.Empty(Faults($$"""{"metadata.{{text}}":1}"""));
         Assert.Equal("must have no more than 1024 bytes in UTF-8 after metadata.", Assert.Single(Faults($$"""{"metadata.{{text}}a":1}""")).Value);
+    }
+
+    [Fact]
+    public void ALongPathIsToldOnceHoweverMuchIsBelowIt() =>
+        Assert.Equal(
+            "must have no more than 1024 bytes in UTF-8 after metadata.",
+            Assert.Single(Faults($$"""{"metadata.{{new string('a', 1025)}}":{"$a":1,"$b":2,"$eq":[]} }""")).Value);
+
+    // Each value of an array would otherwise meet each of a list: ten thousand million comparisons.
+    [Fact]
+    public void ALongListMeetsALongArrayWithoutComparingEachWithEach()
+    {
+        var metadata = $$"""{"a":[{{string.Join(',', Enumerable.Repeat("\"x\"", 8_000))}}]}""";
+        var looked = 0;
+        var values = Enumerable.Range(0, 1000).Select(number => new FilterValue(MetadataKind.Text, 0, new Counted(Encoding.UTF8.GetBytes($"{number}"), () => looked++).Memory)).ToList();
+
+        Assert.False(new Filter.In("a"u8.ToArray(), values).Matches(MetadataFields.Parse(Encoding.UTF8.GetBytes(metadata))));
+        Assert.InRange(looked, 0, 100_000);
     }
 
     private static bool Matches(string filter, string metadata)
@@ -235,5 +260,23 @@ public sealed class FilterTests
         var faults = new Faults();
         Filter.Parse(JsonDocument.Parse(filter).RootElement, faults);
         return Record.Exception(faults.ThrowIfAny) is ApiException exception ? exception.Details : new Dictionary<string, object?>();
+    }
+
+    /// <summary>Memory that tells whenever somebody looks into it.</summary>
+    private sealed class Counted(byte[] bytes, Action looked) : System.Buffers.MemoryManager<byte>
+    {
+        public override Span<byte> GetSpan()
+        {
+            looked();
+            return bytes;
+        }
+
+        public override System.Buffers.MemoryHandle Pin(int elementIndex = 0) => throw new NotSupportedException();
+
+        public override void Unpin() => throw new NotSupportedException();
+
+        protected override void Dispose(bool disposing)
+        {
+        }
     }
 }

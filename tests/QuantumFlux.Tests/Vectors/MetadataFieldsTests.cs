@@ -51,15 +51,49 @@ public sealed class MetadataFieldsTests
     [InlineData("""{"a":""")]
     public void WhatIsNoObjectIsRefused(string json) => Assert.ThrowsAny<JsonException>(() => Parse(json));
 
+    [Theory]
+    [InlineData("{}", 0)]
+    [InlineData("""{"a":1,"b":[1,2]}""", 2)]
+    [InlineData("""{"a":{"b":{"c":1}}}""", 1 + 3 + 5)]
+    [InlineData("""{"a":[{"b":1},{"b":2}]}""", 1 + 3 + 3)]
+    [InlineData("""{"\u00e4":{"\ud83d\ude00":1}}""", 2 + 7)]
+    [InlineData("""{"a":{"\ud800":1}}""", 1)]
+    public void EachMemberTakesItsWholePath(string json, int expected)
+    {
+        Assert.Equal(expected, MetadataFields.Measure(Encoding.UTF8.GetBytes(json)).PathBytes);
+        Assert.Equal(expected, Parse(json).Size.PathBytes);
+    }
+
+    [Fact]
+    public void WhatTheFieldsTakeIsKnownBeforeTheyAreMade()
+    {
+        for (var seed = 0; seed < 200; seed++)
+        {
+            var metadata = new RandomMetadata(new Random(seed));
+            for (var round = 0; round < 20; round++)
+            {
+                var json = metadata.Metadata();
+                var fields = Parse(json);
+                var text = Text(json);
+
+                Assert.Equal(fields.Size, MetadataFields.Measure(Encoding.UTF8.GetBytes(json)));
+                Assert.Equal(fields.Size.HeapBytes, fields.Trim().HeapBytes);
+                Assert.Equal(text, Text(fields));
+            }
+        }
+    }
+
     [Fact]
     public void AVectorWithoutMetadataHasNoFields() => Assert.Equal(0, MetadataFields.Empty.Count);
 
     private static MetadataFields Parse(string json) => MetadataFields.Parse(Encoding.UTF8.GetBytes(json));
 
-    private static string Text(string json)
+    private static string Text(string json) => Text(Parse(json));
+
+    private static string Text(MetadataFields fields)
     {
         var texts = new List<string>();
-        foreach (var field in Parse(json))
+        foreach (var field in fields)
         {
             var value = field.Kind switch
             {

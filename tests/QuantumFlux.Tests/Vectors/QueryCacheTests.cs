@@ -205,6 +205,34 @@ public sealed class QueryCacheTests
         Assert.Equal(isPartial.OrderDescending(), isPartial);
     }
 
+    [Theory]
+    [MemberData(nameof(Places))]
+    public async Task WhenTimeIsUpAFilterLooksNoFurtherAndTheAnswerIsPartial(Place place)
+    {
+        var time = new TickingTime();
+        await using var app = await TestApp.StartAsync(time, settings: TestApp.Unlimited);
+        var client = await app.TenantAsync();
+
+        // Longer than an index keeps texts, so that each has to be looked at.
+        var text = new string('t', 300);
+        await app.PlaceAsync(client, [.. Enumerable.Range(0, 200).Select(index => new TestVector($"v{index}", [1, index], $"\"metadata\":{{\"t\":\"{text}\"}}"))], place);
+
+        // Each look at the clock takes a millisecond.
+        time.TakesPerLook = TimeSpan.FromMilliseconds(1);
+        foreach (var (condition, expected) in new[] { ("$eq", 200), ("$ne", 0) })
+        {
+            var filter = $"\"top_k\":1000,\"filters\":{{\"metadata.t\":{{\"{condition}\":\"{text}\"}}}}";
+            var stopped = await client.QueryAsync("[1, 0]", $"\"timeout_ms\":150,{filter}");
+            var whole = await client.QueryAsync("[1, 0]", $"\"timeout_ms\":60000,{filter}");
+
+            Assert.True(stopped.Json.GetProperty("partial").GetBoolean());
+            Assert.InRange(stopped.Hits().Count, 0, expected / 2);
+            Assert.InRange(stopped.Json.GetProperty("query_time_ms").GetDouble(), 0, 170);
+            Assert.False(whole.Json.TryGetProperty("partial", out _));
+            Assert.Equal(expected, whole.Hits().Count);
+        }
+    }
+
     [Fact]
     public async Task TheTimesOfAnAnswerAreMeasured()
     {

@@ -228,6 +228,31 @@ public sealed class VectorTests
         Assert.Equal("[0.1,16777216,0,100,0.3]", (await client.ReadAsync("a")).Json.GetProperty("vector").GetRawText());
     }
 
+    [Fact]
+    public async Task MetadataWhosePathsAreTooLongTogetherIsRefused()
+    {
+        var client = await (await TestApp.SharedAsync).TenantAsync();
+
+        // A path of 900 bytes, and others of 904 below it: 144 and it come to 131,076 bytes, and 131,072 are allowed.
+        static string Metadata(int members) =>
+            $"{{\"{new string('a', 900)}\":{{{string.Join(',', Enumerable.Range(100, members).Select(member => $"\"{member}\":0"))}}}}}";
+        const string Reason = "must have paths of at most 131072 bytes in UTF-8, all together: the names that lead to each member, joined by dots";
+
+        (await client.WriteAsync("v", "[1]", $"\"metadata\":{Metadata(1)}")).Expect(HttpStatusCode.Created);
+        Assert.Equal(131_072, VectorLimits.MetadataPathBytesMax);
+        foreach (var (answer, parameter) in new[]
+        {
+            (await client.WriteAsync("v", "[1]", $"\"metadata\":{Metadata(144)}"), "metadata"),
+            (await client.ChangeAsync("v", $"{{\"metadata\":{Metadata(144)}}}"), "metadata"),
+            (await client.BatchAsync([$"{{\"id\":\"v\",\"vector\":[1],\"metadata\":{Metadata(144)}}}"]), "vectors[0].metadata"),
+        })
+        {
+            Assert.Equal(Reason, answer.ExpectError(HttpStatusCode.BadRequest, "INVALID_PARAMETERS").Details.GetProperty(parameter).GetString());
+        }
+
+        (await client.ChangeAsync("v", $"{{\"metadata\":{Metadata(143)}}}")).Expect(HttpStatusCode.OK);
+    }
+
     [Theory]
     [InlineData("{}")]
     [InlineData("""{ "a" : [ 1.50 , 1e400, -0.0 ],  "b":{"c":null} }""")]
@@ -523,7 +548,7 @@ public sealed class VectorTests
 
     [Theory]
     [InlineData("POST", "/api/v2/vectors", 256 * 1024)]
-    [InlineData("POST", "/api/v2/vectors/batch", 32 * 1024 * 1024)]
+    [InlineData("POST", "/api/v2/vectors/batch", 16 * 1024 * 1024)]
     [InlineData("PUT", "/api/v2/vectors/a", 256 * 1024)]
     [InlineData("POST", "/api/v2/query", 256 * 1024)]
     public async Task ABodyBeyondTheLimitIsRefused(string method, string path, int limit)
