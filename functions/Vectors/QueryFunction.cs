@@ -54,8 +54,8 @@ public sealed class QueryFunction(ApiGate gate, VectorStore vectors, QueryCache 
 
             // Not on a thread that serves sockets: this may take a while.
             await Task.Yield();
-            var (isWhole, isOver) = (state.IsWhole && state.IsSettled, ending.Token);
-            var found = await new VectorSearch(state, query, time.GetUtcNow(), time, () => isOver.IsCancellationRequested).RunAsync(isOver);
+            var isWhole = state.IsWhole && state.IsSettled;
+            var found = await new VectorSearch(state, query, time.GetUtcNow(), time, IsOver).RunAsync(ending.Token);
             var results = VectorJson.Hits(found.Hits, query);
             if (!isWhole)
             {
@@ -69,6 +69,9 @@ public sealed class QueryFunction(ApiGate gate, VectorStore vectors, QueryCache 
 
             return Answer(results, found.QuantumTime, isHit: false, found.IsPartial);
         }
+
+        // Also when nobody waits for the answer any more.
+        bool IsOver() => cancellationToken.IsCancellationRequested || time.GetElapsedTime(began) >= query.Timeout;
 
         JsonAnswer Answer(ReadOnlyMemory<byte> results, TimeSpan quantumTime, bool isHit, bool isPartial) => Json.Result(new QueryView(
             results,

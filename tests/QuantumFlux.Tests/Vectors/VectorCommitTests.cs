@@ -1,3 +1,4 @@
+using System.Text;
 using QuantumFlux.Api;
 using QuantumFlux.Objects;
 using QuantumFlux.Storage;
@@ -81,7 +82,8 @@ public sealed class VectorCommitTests
     [Fact]
     public async Task WhatOneTakesAlongIsNeverTooLargeBesideAnother()
     {
-        var metadata = new byte[VectorLimits.MetadataBytesMax];
+        var metadata = Encoding.UTF8.GetBytes($"{{\"text\":\"{new string('t', VectorLimits.MetadataBytesMax - 11)}\"}}");
+        Assert.Equal(VectorLimits.MetadataBytesMax, metadata.Length);
         var first = WriteAsync(draft => Write(draft, "a", 3));
         var large = WriteAsync(draft => Write(draft, "b", 3), Row("large", 1).SetLarge("Answer", new byte[900 * 1024]));
         var many = WriteAsync(draft =>
