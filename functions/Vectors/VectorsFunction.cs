@@ -73,7 +73,7 @@ public sealed class VectorsFunction(ApiGate gate, VectorStore vectors, TimeProvi
         var (total, some) = (held.State.Count, held.State.List((long)(page - 1) * size, size));
         await VectorState.NeedAsync(some);
         var results = VectorJson.List(some, hasVectors, hasMetadata, time.GetUtcNow());
-        return Json.Result(new VectorListView(results, new VectorPaginationView(page, size, total, (total + size - 1) / size)));
+        return Json.Results(results.Pages, new VectorListView(new VectorPaginationView(page, size, total, (total + size - 1) / size)));
     }
 
     private async Task<IResult> GetAsync(HttpRequest request, Caller caller, string id, CancellationToken cancellationToken)
