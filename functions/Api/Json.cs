@@ -11,6 +11,8 @@ public static class Json
     /// <summary>The header of an answer, unless its media type is another one whose text is JSON.</summary>
     public const string ContentType = "application/json; charset=utf-8";
 
+    private static readonly ReadOnlyMemory<byte> _resultsName = "{\"results\":"u8.ToArray();
+
     /// <summary>The one set of options; read-only.</summary>
     public static JsonSerializerOptions Options { get; } = CreateOptions();
 
@@ -24,6 +26,16 @@ public static class Json
     /// <param name="headers">Further headers that belong to the answer.</param>
     public static JsonAnswer Result(object value, int status = StatusCodes.Status200OK, params (string Name, string Value)[] headers) =>
         new(value, status, headers);
+
+    /// <summary>An answer whose first member, <c>results</c>, is written out already. It is sent from where it lies.</summary>
+    /// <param name="results">The member's value, in one piece or several.</param>
+    /// <param name="rest">The other members; one at least.</param>
+    public static JsonAnswer Results(IReadOnlyList<ReadOnlyMemory<byte>> results, object rest)
+    {
+        var end = JsonSerializer.SerializeToUtf8Bytes(rest, Options);
+        end[0] = (byte)',';
+        return new JsonAnswer([_resultsName, .. results, end], StatusCodes.Status200OK);
+    }
 
     private static JsonSerializerOptions CreateOptions()
     {

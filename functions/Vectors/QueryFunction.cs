@@ -41,7 +41,7 @@ public sealed class QueryFunction(ApiGate gate, VectorStore vectors, QueryCache 
         catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             // Nothing was found in time.
-            return Answer("[]"u8.ToArray(), TimeSpan.Zero, isHit: false, isPartial: true);
+            return Answer(["[]"u8.ToArray()], TimeSpan.Zero, isHit: false, isPartial: true);
         }
 
         async Task<JsonAnswer> AnswerAsync(VectorState state)
@@ -49,7 +49,7 @@ public sealed class QueryFunction(ApiGate gate, VectorStore vectors, QueryCache 
             var key = QueryCache.Key(caller.Tenant, state.Head.LastSequence, bytes.Span);
             if (cache.Find(key) is { } known)
             {
-                return Answer(known, TimeSpan.Zero, isHit: true, isPartial: false);
+                return Answer([known], TimeSpan.Zero, isHit: true, isPartial: false);
             }
 
             // Not on a thread that serves sockets: this may take a while.
@@ -67,14 +67,13 @@ public sealed class QueryFunction(ApiGate gate, VectorStore vectors, QueryCache 
                 cache.Keep(key, results, found.ValidUntil);
             }
 
-            return Answer(results, found.QuantumTime, isHit: false, found.IsPartial);
+            return Answer(results.Pages, found.QuantumTime, isHit: false, found.IsPartial);
         }
 
         // Also when nobody waits for the answer any more.
         bool IsOver() => cancellationToken.IsCancellationRequested || time.GetElapsedTime(began) >= query.Timeout;
 
-        JsonAnswer Answer(ReadOnlyMemory<byte> results, TimeSpan quantumTime, bool isHit, bool isPartial) => Json.Result(new QueryView(
-            results,
+        JsonAnswer Answer(IReadOnlyList<ReadOnlyMemory<byte>> results, TimeSpan quantumTime, bool isHit, bool isPartial) => Json.Results(results, new QueryView(
             Math.Round(time.GetElapsedTime(began).TotalMilliseconds, 3),
             Math.Round(quantumTime.TotalMilliseconds, 3),
             isHit,

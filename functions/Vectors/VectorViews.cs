@@ -50,19 +50,16 @@ public sealed record BatchErrorView(int Index, string? Id, string Code, string M
 /// <param name="Pages">How many pages there are; 0 when there is nothing.</param>
 public sealed record VectorPaginationView(int Page, int Size, int Total, int Pages);
 
-/// <summary>A page of vectors.</summary>
-/// <param name="Results">The vectors, as JSON.</param>
+/// <summary>What a page of vectors says beside them.</summary>
 /// <param name="Pagination">Where it stands.</param>
-public sealed record VectorListView([property: JsonConverter(typeof(RawJsonConverter))] ReadOnlyMemory<byte> Results, VectorPaginationView Pagination);
+public sealed record VectorListView(VectorPaginationView Pagination);
 
-/// <summary>What a query found.</summary>
-/// <param name="Results">The hits, as JSON.</param>
+/// <summary>What the answer to a query says beside its hits.</summary>
 /// <param name="QueryTimeMs">How long it took, from the request's arrival at its handler on, in milliseconds.</param>
 /// <param name="QuantumTimeMs">How much of that went into contexts and tunneling.</param>
 /// <param name="CacheHit">Whether the same query had been answered before, and no vector written since.</param>
 /// <param name="Partial">True when time was up; else absent.</param>
 public sealed record QueryView(
-    [property: JsonConverter(typeof(RawJsonConverter))] ReadOnlyMemory<byte> Results,
     double QueryTimeMs,
     double QuantumTimeMs,
     bool CacheHit,
@@ -84,7 +81,7 @@ public static class VectorJson
     private static readonly JsonEncodedText _collapsed = JsonEncodedText.Encode("context_collapsed");
 
     /// <summary>The hits of a query.</summary>
-    public static ReadOnlyMemory<byte> Hits(IReadOnlyList<VectorHit> hits, VectorQuery query) => Array(hits, (writer, hit) =>
+    public static JsonPages Hits(IReadOnlyList<VectorHit> hits, VectorQuery query) => Array(hits, (writer, hit) =>
     {
         writer.WriteString(_id, hit.Vector.IdBytes);
         writer.WriteNumber(_score, hit.Score);
@@ -103,7 +100,7 @@ public static class VectorJson
     });
 
     /// <summary>A page of vectors.</summary>
-    public static ReadOnlyMemory<byte> List(IReadOnlyList<SegmentRow> vectors, bool hasVectors, bool hasMetadata, DateTimeOffset now) =>
+    public static JsonPages List(IReadOnlyList<SegmentRow> vectors, bool hasVectors, bool hasMetadata, DateTimeOffset now) =>
         Array(vectors, (writer, vector) => Write(writer, vector, hasVectors, hasMetadata, now));
 
     /// <summary>One vector.</summary>
@@ -189,8 +186,9 @@ public static class VectorJson
         writer.WriteRawValue(metadata.IsEmpty ? "{}"u8 : metadata, skipInputValidation: true);
     }
 
-    private static ReadOnlyMemory<byte> Array<T>(IReadOnlyList<T> items, Action<Utf8JsonWriter, T> write)
+    private static JsonPages Array<T>(IReadOnlyList<T> items, Action<Utf8JsonWriter, T> write)
     {
+        var pages = new JsonPages();
         var output = new ArrayBufferWriter<byte>(4096);
         using (var writer = new Utf8JsonWriter(output, new JsonWriterOptions { Encoder = Json.Options.Encoder, SkipValidation = true }))
         {
@@ -200,11 +198,21 @@ public static class VectorJson
                 writer.WriteStartObject();
                 write(writer, item);
                 writer.WriteEndObject();
+                Move();
             }
 
             writer.WriteEndArray();
+            Move();
+
+            // The writer's own memory has to hold one item only.
+            void Move()
+            {
+                writer.Flush();
+                pages.Append(output.WrittenSpan);
+                output.ResetWrittenCount();
+            }
         }
 
-        return output.WrittenMemory;
+        return pages;
     }
 }

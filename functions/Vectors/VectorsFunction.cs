@@ -77,7 +77,7 @@ public sealed class VectorsFunction(ApiGate gate, VectorStore vectors, TimeProvi
                 var (total, some) = (state.Count, state.List((long)(page - 1) * size, size));
                 await VectorState.NeedAsync(some);
                 var results = VectorJson.List(some, hasVectors, hasMetadata, time.GetUtcNow());
-                return Json.Result(new VectorListView(results, new VectorPaginationView(page, size, total, (total + size - 1) / size)));
+                return Json.Results(results.Pages, new VectorListView(new VectorPaginationView(page, size, total, (total + size - 1) / size)));
             },
             cancellationToken);
     }

@@ -1,7 +1,9 @@
 using System.Net;
+using QuantumFlux.Api;
 using QuantumFlux.Keys;
 using QuantumFlux.Storage;
 using QuantumFlux.Tests.Storage;
+using QuantumFlux.Vectors;
 
 namespace QuantumFlux.Tests.Vectors;
 
@@ -231,6 +233,71 @@ public sealed class QueryCacheTests
             Assert.False(whole.Json.TryGetProperty("partial", out _));
             Assert.Equal(expected, whole.Hits().Count);
         }
+    }
+
+    [Fact]
+    public void OnlyAnswersOfUpToALengthAreKeptAndInNoMoreMemoryThanThat()
+    {
+        using var cache = new QueryCache(TimeProvider.System);
+
+        foreach (var length in new[] { 1, QueryCache.AnswerBytesMax / 2 + 1, QueryCache.AnswerBytesMax, QueryCache.AnswerBytesMax + 1 })
+        {
+            var (key, answer) = (QueryCache.Key("tenant", length, []), new JsonPages());
+            answer.Append(new byte[length]);
+            cache.Keep(key, answer, null);
+
+            Assert.Equal(length <= QueryCache.AnswerBytesMax, cache.Find(key) is not null);
+            if (cache.Find(key) is { } kept)
+            {
+                Assert.True(System.Runtime.InteropServices.MemoryMarshal.TryGetArray(kept, out var array));
+                Assert.Equal((length, length), (array.Count, array.Array!.Length));
+            }
+        }
+    }
+
+    [Fact]
+    public async Task ALongAnswerComesWholeAndIsNotKept()
+    {
+        var app = await TestApp.SharedAsync;
+        var client = await app.TenantAsync();
+        var vectors = Enumerable.Range(0, 150).Select(index => new TestVector($"v{index}", [.. Enumerable.Range(0, 1000).Select(place => place == 0 ? 1 : (float)index * place / 7)])).ToList();
+        await app.PlaceAsync(client, vectors);
+        var one = $"[1{string.Concat(Enumerable.Repeat(",0", 999))}]";
+
+        foreach (var headers in new (string, string)[][] { [], [], [("Idempotency-Key", "long")], [("Idempotency-Key", "long")] })
+        {
+            var answer = (await client.QueryAsync(one, "\"top_k\":1000", headers)).Expect(HttpStatusCode.OK);
+            var results = answer.Json.GetProperty("results").EnumerateArray().ToList();
+            var hits = results.Select(hit =>
+            {
+                var vector = vectors.Single(item => item.Id == hit.GetProperty("id").GetString());
+                return $$"""{"id":"{{vector.Id}}","score":{{hit.GetProperty("score").GetRawText()}},"vector":{{VectorClient.Json(vector.Values)}},"metadata":{},"quantum_enhanced":false,"context_collapsed":null}""";
+            });
+
+            Assert.Equal(150, results.Count);
+            Assert.Equal(
+                $$"""{"results":[{{string.Join(',', hits)}}],"query_time_ms":{{answer.Json.GetProperty("query_time_ms").GetRawText()}},"quantum_time_ms":0,"cache_hit":false}""",
+                answer.Text);
+            Assert.Equal($"{answer.Bytes.Length}", answer.Header("Content-Length"));
+        }
+    }
+
+    [Fact]
+    public void ALongAnswerIsWrittenOnceAndNotCopied()
+    {
+        var random = new Random(1);
+        var vectors = Enumerable.Range(0, 100).Select(index => new StoredVector(
+            $"v{index}", [.. Enumerable.Range(0, VectorLimits.DimensionMax).Select(_ => random.NextSingle())], new VectorFacts([], null, TestVectors.Now, TestVectors.Now, default)));
+        var hits = vectors.Select(vector => new VectorHit(new SegmentRow(null, 0, vector), 1, 1, false)).ToList();
+        var query = new VectorQuery([1], null, QueryMode.Precise, false, 1000, TimeSpan.FromSeconds(1), null, true, true, true);
+        _ = VectorJson.Hits(hits, query);
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var answer = Json.Results(VectorJson.Hits(hits, query).Pages, new QueryView(1, 1, false, null));
+        var taken = GC.GetAllocatedBytesForCurrentThread() - before;
+
+        Assert.InRange(answer.BodyBytes, 4_000_000, 6_000_000);
+        Assert.InRange(taken, answer.BodyBytes, answer.BodyBytes * 1.1);
     }
 
     [Fact]
