@@ -8,7 +8,7 @@ public sealed class VectorSimulationTests(ITestOutputHelper output)
     [Fact]
     public void WhateverFailsEverybodySeesWhatTheLogSaysAndNothingAcknowledgedIsLost()
     {
-        var worlds = Worlds.Run(1, 200, seed =>
+        var worlds = Worlds.Run(1, 100, seed =>
         {
             var simulation = new VectorSimulation(seed);
             simulation.Run();
@@ -22,6 +22,6 @@ public sealed class VectorSimulationTests(ITestOutputHelper output)
             $"{worlds.Sum(world => world.States)} states, {built} segments built, {deleted} deleted, {truncated} records truncated.");
 
         // A single world may lack any of this.
-        Assert.True(worlds.Count < 100 || (refused > 0 && survived > 0 && built > 0 && deleted > 0 && truncated > 0), "These worlds prove little.");
+        Assert.True(worlds.Count < 50 || (refused > 0 && survived > 0 && built > 0 && deleted > 0 && truncated > 0), "These worlds prove little.");
     }
 }
