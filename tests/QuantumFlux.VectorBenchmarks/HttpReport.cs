@@ -65,6 +65,7 @@ public sealed class HttpReport : IDisposable
         var here = new TenantVectors(tenant, storage.Main.Tables, new SegmentStore(storage, _thresholds), due, _thresholds, TimeProvider.System, _ => { });
         await SettleAsync(here, data.Base.Count);
         using var held = await here.HoldAsync(isStrong: true, CancellationToken.None);
+        await held.State.NeedAllAsync();
         output.WriteLine($"{held.State.Segments.Count} segments of {string.Join(", ", held.State.Segments.Select(segment => segment.Count))} vectors, {held.State.TailAlive} in the log");
 
         using var bare = new StorageClient(host.Storage);
