@@ -10,7 +10,7 @@ public sealed record VectorThresholds
     public long TailBytes { get; init; } = 8 * 1024 * 1024;
 
     /// <summary>A tail of this many bytes grows no further before a segment is built of it: writes are refused, so that it fits an instance's memory.</summary>
-    public long TailBytesMax { get; init; } = 64L * 1024 * 1024;
+    public long TailBytesMax { get; init; } = 128L * 1024 * 1024;
 
     /// <summary>From this many changes on, the timer makes it one: it runs where nobody waits.</summary>
     public int TimerTailRows { get; init; } = 512;
