@@ -36,7 +36,8 @@ public sealed class QueryFunction(ApiGate gate, VectorStore vectors, QueryCache 
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            return await tenant.LookAsync(query.IsStrong, isSettled: false, AnswerAsync, ending.Token);
+            var found = await tenant.LookAsync(query.IsStrong, isSettled: false, SearchAsync, ending.Token);
+            return Answer(found.Results, found.QuantumTime, found.IsHit, found.IsPartial);
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
@@ -44,18 +45,18 @@ public sealed class QueryFunction(ApiGate gate, VectorStore vectors, QueryCache 
             return Answer(["[]"u8.ToArray()], TimeSpan.Zero, isHit: false, isPartial: true);
         }
 
-        async Task<JsonAnswer> AnswerAsync(VectorState state)
+        async Task<Found> SearchAsync(VectorState state, CancellationToken end)
         {
             var key = QueryCache.Key(caller.Tenant, state.Head.LastSequence, bytes.Span);
             if (cache.Find(key) is { } known)
             {
-                return Answer([known], TimeSpan.Zero, isHit: true, isPartial: false);
+                return new Found([known], TimeSpan.Zero, IsHit: true, IsPartial: false);
             }
 
             // Not on a thread that serves sockets: this may take a while.
             await Task.Yield();
             var isWhole = state.IsWhole && state.IsSettled;
-            var found = await new VectorSearch(state, query, time.GetUtcNow(), time, IsOver).RunAsync(ending.Token);
+            var found = await new VectorSearch(state, query, time.GetUtcNow(), time, () => IsOver(end)).RunAsync(end);
             var results = VectorJson.Hits(found.Hits, query);
             if (!isWhole)
             {
@@ -67,11 +68,11 @@ public sealed class QueryFunction(ApiGate gate, VectorStore vectors, QueryCache 
                 cache.Keep(key, results, found.ValidUntil);
             }
 
-            return Answer(results.Pages, found.QuantumTime, isHit: false, found.IsPartial);
+            return new Found(results.Pages, found.QuantumTime, IsHit: false, found.IsPartial);
         }
 
-        // Also when nobody waits for the answer any more.
-        bool IsOver() => cancellationToken.IsCancellationRequested || time.GetElapsedTime(began) >= query.Timeout;
+        // Time is looked at as well: a timer may be late on a busy machine.
+        bool IsOver(CancellationToken end) => end.IsCancellationRequested || time.GetElapsedTime(began) >= query.Timeout;
 
         JsonAnswer Answer(IReadOnlyList<ReadOnlyMemory<byte>> results, TimeSpan quantumTime, bool isHit, bool isPartial) => Json.Results(results, new QueryView(
             Math.Round(time.GetElapsedTime(began).TotalMilliseconds, 3),
@@ -79,4 +80,7 @@ public sealed class QueryFunction(ApiGate gate, VectorStore vectors, QueryCache 
             isHit,
             isPartial ? true : null));
     }
+
+    /// <summary>What a search found, as JSON.</summary>
+    private sealed record Found(IReadOnlyList<ReadOnlyMemory<byte>> Results, TimeSpan QuantumTime, bool IsHit, bool IsPartial);
 }

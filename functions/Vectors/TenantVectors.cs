@@ -25,10 +25,13 @@ public sealed class TenantVectors(
     private readonly List<PendingWrite> _writes = [];
     private VectorState? _state;
     private VectorManifest _manifest = VectorManifest.None;
-    private Task? _reading;
-    private Task? _nextReading;
+    private Task<long>? _reading;
+    private Task<long>? _nextReading;
     private bool _isCommitting;
     private long _restsUntil = long.MinValue;
+
+    // Whether the last strong look found that this instance knew everything. Where others write all the time, looking ahead would be in vain.
+    private bool _isQuiet;
 
     // Counts what happens, so that it can be told whether the state was read since something began.
     private long _now;
@@ -52,8 +55,16 @@ public sealed class TenantVectors(
     public static string ManifestKey(Log log) => log.CompanionKey("manifest");
 
     /// <summary>The manifest among the companions of a log.</summary>
-    public static VectorManifest ManifestOf(Log log, IReadOnlyList<TableRow> companions) =>
-        companions.FirstOrDefault(row => row.Key == ManifestKey(log)) is { } row ? VectorManifest.Parse(row) : VectorManifest.None;
+    /// <param name="log">The log.</param>
+    /// <param name="companions">Its companions.</param>
+    /// <param name="known">A manifest that is known: mostly it is still the same, and is not read again.</param>
+    public static VectorManifest ManifestOf(Log log, IReadOnlyList<TableRow> companions, VectorManifest known) =>
+        companions.FirstOrDefault(row => row.Key == ManifestKey(log)) switch
+        {
+            null => VectorManifest.None,
+            var row when row.ETag == known.ETag => known,
+            var row => VectorManifest.Parse(row),
+        };
 
     /// <summary>The newest state, its memory kept until it is disposed of.</summary>
     /// <param name="isStrong">
@@ -90,30 +101,69 @@ public sealed class TenantVectors(
         }
     }
 
-    /// <summary>Looks at the newest state. What can be brought into reach no more, because others have replaced it, is looked for in what took its place.</summary>
+    /// <summary>
+    /// Looks at the newest state. A strong look waits for storage, and meanwhile looks at what this instance knows: when storage has no more than that, the answer is
+    /// there already. What can be brought into reach no more, because others have replaced it, is looked for in what took its place.
+    /// </summary>
     /// <param name="isStrong">As for <see cref="HoldAsync"/>.</param>
-    /// <param name="isSettled">Whether it is as <see cref="HoldAsync"/> gives it, or as <see cref="HoldUnsettledAsync"/> does.</param>
-    /// <param name="look">What is done with the state, perhaps twice. It takes nothing of its memory along.</param>
+    /// <param name="isSettled">Whether the state is as <see cref="HoldAsync"/> gives it, or as <see cref="HoldUnsettledAsync"/> does.</param>
+    /// <param name="look">
+    /// What is done with the state, perhaps several times, until its token says that nobody wants the answer. It takes nothing of the state's memory along.
+    /// </param>
     /// <param name="cancellationToken">Ends the call early.</param>
     /// <exception cref="StorageException">Storage failed.</exception>
-    public async Task<T> LookAsync<T>(bool isStrong, bool isSettled, Func<VectorState, Task<T>> look, CancellationToken cancellationToken)
+    public async Task<T> LookAsync<T>(bool isStrong, bool isSettled, Func<VectorState, CancellationToken, Task<T>> look, CancellationToken cancellationToken)
     {
-        using (var held = await HoldOneAsync())
+        if (isStrong && Volatile.Read(ref _state)?.Head.LastSequence is { } known)
         {
+            using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            var reading = ReadAsync();
+            var looking = Volatile.Read(ref _isQuiet) ? LookNowAsync(false, end.Token) : null;
+            var isKnown = false;
             try
             {
-                return await look(held.State);
+                var newest = await reading.WaitAsync(cancellationToken);
+                isKnown = looking is not null && known == newest;
+                Volatile.Write(ref _isQuiet, known == newest);
             }
-            catch (StorageException) when (held.State.IsLost)
+            finally
             {
-                // Nobody is that unlucky twice.
+                if (looking is not null && !isKnown)
+                {
+                    end.Cancel();
+                    await ((Task)looking).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                }
             }
+
+            if (isKnown)
+            {
+                return await looking!;
+            }
+
+            isStrong = false;
         }
 
-        using var next = await HoldOneAsync();
-        return await look(next.State);
+        return await LookNowAsync(isStrong, cancellationToken);
 
-        Task<HeldState> HoldOneAsync() => isSettled ? HoldAsync(isStrong, cancellationToken) : HoldUnsettledAsync(isStrong, cancellationToken);
+        async Task<T> LookNowAsync(bool isStrong, CancellationToken end)
+        {
+            using (var held = await HoldOneAsync(isStrong, end))
+            {
+                try
+                {
+                    return await look(held.State, end);
+                }
+                catch (StorageException) when (held.State.IsLost)
+                {
+                    // Nobody is that unlucky twice.
+                }
+            }
+
+            using var next = await HoldOneAsync(isStrong, end);
+            return await look(next.State, end);
+        }
+
+        Task<HeldState> HoldOneAsync(bool isStrong, CancellationToken end) => isSettled ? HoldAsync(isStrong, end) : HoldUnsettledAsync(isStrong, end);
     }
 
     /// <summary>The same state, perhaps not settled, and sooner then when this instance has just begun to bring segments into reach.</summary>
@@ -326,8 +376,8 @@ public sealed class TenantVectors(
     }
 
     // A look at the log that began before a caller came may miss what was written before it came. So there is one under way at most, and one that waits for it
-    // and serves all who came meanwhile.
-    private Task ReadAsync()
+    // and serves all who came meanwhile. Gives the last record that was there.
+    private Task<long> ReadAsync()
     {
         lock (_lock)
         {
@@ -340,7 +390,7 @@ public sealed class TenantVectors(
         }
     }
 
-    private async Task ReadAfterAsync(Task reading)
+    private async Task<long> ReadAfterAsync(Task reading)
     {
         // It may have come to its end just now. All the same this goes on only when whoever called it has noted that it waits.
         await reading.ConfigureAwait(
@@ -350,29 +400,25 @@ public sealed class TenantVectors(
             (_reading, _nextReading) = (_nextReading, null);
         }
 
-        await ReadLogAsync();
+        return await ReadLogAsync();
     }
 
-    private async Task ReadLogAsync()
+    private async Task<long> ReadLogAsync()
     {
         var began = Interlocked.Increment(ref _now);
         if (Volatile.Read(ref _state) is not { } state)
         {
-            await LoadAsync(began);
-            return;
+            return await LoadAsync(began);
         }
 
         // Not cancelled with one of the callers: others wait for it too.
         var tail = await _log.ReadAsync(state.Head.LastSequence, CancellationToken.None);
-        if (!tail.IsComplete || !TryApply(state, tail, began))
-        {
-            await LoadAsync(began);
-        }
+        return tail.IsComplete && TryApply(state, tail, began) ? tail.Head.LastSequence : await LoadAsync(began);
     }
 
     private bool TryApply(VectorState state, LogTail tail, long began)
     {
-        var manifest = ManifestOf(_log, tail.Companions);
+        var manifest = ManifestOf(_log, tail.Companions, Volatile.Read(ref _manifest));
         lock (_lock)
         {
             // Writes of our own may have brought it further meanwhile.
@@ -394,7 +440,7 @@ public sealed class TenantVectors(
         }
     }
 
-    private async Task LoadAsync(long began)
+    private async Task<long> LoadAsync(long began)
     {
         for (var load = 0; load < LoadsMax; load++)
         {
@@ -418,7 +464,7 @@ public sealed class TenantVectors(
                     .Apply(Changes(tail.Records), tail.Head);
                 lock (_lock)
                 {
-                    var known = ManifestOf(_log, tail.Companions);
+                    var known = ManifestOf(_log, tail.Companions, _manifest);
                     _manifest = known.Version > _manifest.Version ? known : _manifest;
                     _freshAt = Math.Max(_freshAt, began);
                     if (_state is not { } current || current.Head.LastSequence < state.Head.LastSequence)
@@ -435,7 +481,7 @@ public sealed class TenantVectors(
                     NoticeWork(_state);
                 }
 
-                return;
+                return tail.Head.LastSequence;
             }
             finally
             {

@@ -71,7 +71,7 @@ public sealed class VectorsFunction(ApiGate gate, VectorStore vectors, TimeProvi
         return await vectors.Of(caller.Tenant).LookAsync(
             isStrong: true,
             isSettled: true,
-            async state =>
+            async (state, _) =>
             {
                 await state.NeedOrderAsync();
                 var (total, some) = (state.Count, state.List((long)(page - 1) * size, size));
@@ -88,7 +88,7 @@ public sealed class VectorsFunction(ApiGate gate, VectorStore vectors, TimeProvi
         var vector = await vectors.Of(caller.Tenant).LookAsync(
             isStrong: true,
             isSettled: true,
-            async state =>
+            async (state, _) =>
             {
                 await state.NeedAsync([id]);
                 return state.Find(id) ?? throw ApiException.NotFound("id", "vector");

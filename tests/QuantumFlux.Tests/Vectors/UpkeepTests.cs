@@ -48,7 +48,7 @@ public sealed class UpkeepTests : IDisposable
         Assert.Null(await FindAsync(other, vectors[2].Id));
         Assert.Equal(vectors[2_500].Values, (await FindAsync(other, vectors[2_500].Id))!.Values);
         var query = Query(vectors[1_000].Values);
-        Assert.Equal(vectors[1_000].Values, await other.Vectors.LookAsync(true, false, state => BestAsync(state, query), CancellationToken.None));
+        Assert.Equal(vectors[1_000].Values, await other.Vectors.LookAsync(true, false, (state, _) => BestAsync(state, query), CancellationToken.None));
     }
 
     [Fact]
@@ -67,7 +67,7 @@ public sealed class UpkeepTests : IDisposable
         using var cold = Open(_thresholds);
 
         var query = Query(next[3].Values);
-        Assert.Equal(next[3].Values, await cold.Vectors.LookAsync(true, false, state => BestAsync(state, query), CancellationToken.None));
+        Assert.Equal(next[3].Values, await cold.Vectors.LookAsync(true, false, (state, _) => BestAsync(state, query), CancellationToken.None));
     }
 
     [Fact]
@@ -115,7 +115,7 @@ public sealed class UpkeepTests : IDisposable
     private static Task<StoredVector?> FindAsync(VectorInstance instance, string id) => instance.Vectors.LookAsync(
         isStrong: true,
         isSettled: true,
-        async state =>
+        async (state, _) =>
         {
             await state.NeedAsync([id]);
             return state.Find(id);

@@ -74,7 +74,8 @@ public sealed class VectorSimulation
             (6, ChangeTogetherAsync),
             (8, DeleteAsync),
             (2, DeleteAllAsync),
-            (20, ReadAsync),
+            (12, ReadAsync),
+            (8, LookAsync),
             (8, RunAsync),
             (3, instance => instance.Get<VectorUpkeep>().RunDueAsync(CancellationToken.None)),
             (4, instance => instance.Get<VectorUpkeep>().AttendAsync(Vectors(instance), CancellationToken.None)),
@@ -384,9 +385,7 @@ public sealed class VectorSimulation
         var (isStrong, known, least) = (_random.Next(2) == 0, _history.Head, _seen[instance]);
         using var held = await Vectors(instance).HoldAsync(isStrong, CancellationToken.None);
         var state = held.State;
-        Assert.True(!isStrong || state.Head.LastSequence >= known, $"{known} records were there, and a strong read knows {state.Head.LastSequence}");
-        Assert.True(_isForgetful || state.Head.LastSequence >= least, $"the instance knew {least} records, and now {state.Head.LastSequence}");
-        See(instance, state.Head.LastSequence);
+        SeeFresh(instance, state.Head.LastSequence, isStrong ? known : 0, least);
         await VerifyAsync(state, instance);
 
         // It never changes, whatever becomes of its segments.
@@ -396,6 +395,29 @@ public sealed class VectorSimulation
         }
 
         await VerifyAsync(state, instance);
+    }
+
+    // Perhaps at an older state too, of which nothing is to come out.
+    private async Task LookAsync(SimulatedInstance instance)
+    {
+        var (known, least) = (_history.Head, _seen[instance]);
+        var sequence = await Vectors(instance).LookAsync(
+            isStrong: true,
+            isSettled: true,
+            async (state, _) =>
+            {
+                await VerifyAsync(state, instance);
+                return state.Head.LastSequence;
+            },
+            CancellationToken.None);
+        SeeFresh(instance, sequence, known, least);
+    }
+
+    private void SeeFresh(SimulatedInstance instance, long sequence, long known, long least)
+    {
+        Assert.True(sequence >= known, $"{known} records were there, and a strong read knows {sequence}");
+        Assert.True(_isForgetful || sequence >= least, $"the instance knew {least} records, and now {sequence}");
+        See(instance, sequence);
     }
 
     // By all ways to look at it, and by a search.
@@ -591,7 +613,7 @@ public sealed class VectorSimulation
     private async Task<VectorManifest> VerifyStorageAsync()
     {
         var tail = await _log.ReadAsync(0, CancellationToken.None);
-        var manifest = TenantVectors.ManifestOf(_log, tail.Companions);
+        var manifest = TenantVectors.ManifestOf(_log, tail.Companions, VectorManifest.None);
         var next = 1L;
         foreach (var segment in manifest.Segments)
         {
