@@ -17,7 +17,7 @@ public sealed class SegmentDownload(MappedBytes bytes, int pieceBytes, Func<long
     private const int LargeRequestsAtOnce = 8;
 
     // Pieces that lie no further apart come with one request: the bytes between them cost less than a request.
-    private const int GapPiecesMin = 2;
+    private const int GapPiecesMin = 4;
 
     // More requests take longer than what lies between.
     private const int RequestsMax = 128;

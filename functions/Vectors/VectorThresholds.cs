@@ -25,7 +25,7 @@ public sealed record VectorThresholds
     public long WholeBytes { get; init; } = SegmentDownload.RequestBytesMax;
 
     /// <summary>In pieces of so many bytes a larger one comes into reach.</summary>
-    public int PieceBytes { get; init; } = 16 * 1024;
+    public int PieceBytes { get; init; } = 4 * 1024;
 
     /// <summary>Whether a state's tail is so long that it is to become a segment.</summary>
     public bool IsTailLong(VectorState state) => state.TailCount >= TailRows || state.Tail.Bytes >= TailBytes;
