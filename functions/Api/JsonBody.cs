@@ -1,8 +1,6 @@
 using System.Globalization;
-using System.Net.Http.Headers;
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using System.Text.Unicode;
 
 namespace QuantumFlux.Api;
 
@@ -16,8 +14,6 @@ public sealed class JsonBody
     /// <summary>The largest body that is read, unless a call says otherwise. 64 KiB is far more than most requests need.</summary>
     public const int BytesMaxDefault = 64 * 1024;
 
-    private const int DepthMax = 64;
-    private const string Root = "body";
 
     private readonly JsonElement _object;
     private readonly string _path;
@@ -44,10 +40,10 @@ public sealed class JsonBody
     public static async Task<JsonBody> ReadAsync(
         HttpRequest request, bool isRequired, CancellationToken cancellationToken, int bytesMax = BytesMaxDefault)
     {
-        var bytes = await ReadBytesAsync(request, bytesMax, cancellationToken);
+        var bytes = await JsonText.ReceiveAsync(request, bytesMax, cancellationToken);
         if (bytes.Length > 0)
         {
-            RequireJson(request);
+            JsonText.RequireJson(request);
         }
 
         return Parse(request, bytes, isRequired);
@@ -64,14 +60,14 @@ public sealed class JsonBody
         if (bytes.Length == 0)
         {
             return isRequired
-                ? throw ApiException.InvalidParameter(Root, "is required: a JSON object")
+                ? throw ApiException.InvalidParameter(JsonText.Parameter, "is required: a JSON object")
                 : new JsonBody(JsonElement.Parse("{}"u8), "", faults);
         }
 
-        var root = ParseValue(bytes.Span);
+        var root = JsonText.Parse(bytes.Span);
         return root.ValueKind == JsonValueKind.Object
             ? new JsonBody(root, "", faults)
-            : throw ApiException.InvalidParameter(Root, "must be a JSON object");
+            : throw ApiException.InvalidParameter(JsonText.Parameter, "must be a JSON object");
     }
 
     /// <summary>
@@ -88,18 +84,18 @@ public sealed class JsonBody
     public static async Task<(JsonBody Body, IReadOnlyList<ReadOnlyMemory<byte>> Items)> ReadListAsync(
         HttpRequest request, string list, int countMax, int bytesMax, CancellationToken cancellationToken)
     {
-        var bytes = await ReadBytesAsync(request, bytesMax, cancellationToken);
+        var bytes = await JsonText.ReceiveAsync(request, bytesMax, cancellationToken);
         if (bytes.Length == 0)
         {
             return (Parse(request, bytes, isRequired: true), []);
         }
 
-        RequireJson(request);
-        var (kind, place, items) = FindList(bytes, list, countMax);
+        JsonText.RequireJson(request);
+        var (kind, place, items) = JsonText.FindList(bytes, list, countMax);
         var (before, after) = (bytes[..place.Start], bytes[place.End..]);
         if (before.Length + after.Length > BytesMaxDefault)
         {
-            throw ApiException.InvalidParameter(Root, string.Create(CultureInfo.InvariantCulture, $"must have no more than {BytesMaxDefault} bytes beside {list}"));
+            throw ApiException.InvalidParameter(JsonText.Parameter, string.Create(CultureInfo.InvariantCulture, $"must have no more than {BytesMaxDefault} bytes beside {list}"));
         }
 
         var body = Parse(request, kind == JsonTokenType.None ? bytes : (byte[])[.. before.Span, .. "null"u8, .. after.Span], isRequired: true);
@@ -120,7 +116,7 @@ public sealed class JsonBody
     /// <param name="json">The object.</param>
     /// <param name="path">What comes before the names of its members in faults, which are its own.</param>
     /// <exception cref="ApiException">400 when it holds a member twice.</exception>
-    public static JsonBody ParseItem(ReadOnlyMemory<byte> json, string path) => new(ParseValue(json.Span), path, new Faults());
+    public static JsonBody ParseItem(ReadOnlyMemory<byte> json, string path) => new(JsonText.Parse(json.Span), path, new Faults());
 
     /// <summary>A nested object; absent reads as empty.</summary>
     public JsonBody Object(string name)
@@ -201,23 +197,6 @@ public sealed class JsonBody
 
         _ = Fault<string>(name, FormattableString.Invariant($"must be a number from {from:0.0###} to {to:0.0###}"));
         return double.NaN;
-    }
-
-    /// <summary>A whole number in a range, ends included; null when it is absent or at fault.</summary>
-    public long? OptionalWhole(string name, long from, long to)
-    {
-        if (!TryGet(name, out var value))
-        {
-            return null;
-        }
-
-        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var number) && number >= from && number <= to)
-        {
-            return number;
-        }
-
-        _ = Fault<string>(name, string.Create(CultureInfo.InvariantCulture, $"must be a whole number from {from} to {to}"));
-        return null;
     }
 
     /// <summary>Any JSON value as it was written, byte for byte, also <c>null</c>; null when the member is absent.</summary>
@@ -424,105 +403,6 @@ public sealed class JsonBody
     private static Func<string, string?> Among(string[] choices) =>
         text => choices.Contains(text, StringComparer.Ordinal) ? null : $"must be one of: {string.Join(", ", choices)}";
 
-    /// <summary>Receives a body.</summary>
-    /// <exception cref="ApiException">413 when it is too large.</exception>
-    public static async Task<ReadOnlyMemory<byte>> ReadBytesAsync(HttpRequest request, int bytesMax, CancellationToken cancellationToken)
-    {
-        if (request.ContentLength > bytesMax)
-        {
-            throw ApiException.PayloadTooLarge(bytesMax);
-        }
-
-        var buffer = new byte[request.ContentLength is { } length ? (int)length + 1 : bytesMax + 1];
-        var count = await request.Body.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellationToken);
-        return count <= bytesMax ? buffer.AsMemory(0, count) : throw ApiException.PayloadTooLarge(bytesMax);
-    }
-
-    // The memory is this element's own: nothing has to be given back.
-    private static JsonElement ParseValue(ReadOnlySpan<byte> json)
-    {
-        CheckUtf8(json);
-        try
-        {
-            return JsonElement.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = DepthMax });
-        }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
-        {
-            throw Malformed(exception);
-        }
-    }
-
-    // Where the list is, what it begins with (None when it is not there), and its objects; none when it is not a list of as many as are allowed.
-    private static (JsonTokenType Kind, (int Start, int End) Place, List<ReadOnlyMemory<byte>> Items) FindList(ReadOnlyMemory<byte> json, string list, int countMax)
-    {
-        CheckUtf8(json.Span);
-        var (kind, start, end, isFaulty, items) = (JsonTokenType.None, 0, 0, false, new List<ReadOnlyMemory<byte>>());
-        try
-        {
-            var reader = new Utf8JsonReader(json.Span, new JsonReaderOptions { MaxDepth = DepthMax });
-            while (reader.Read())
-            {
-                if (reader.CurrentDepth != 1 || reader.TokenType != JsonTokenType.PropertyName || !reader.ValueTextEquals(list))
-                {
-                    continue;
-                }
-
-                if (kind != JsonTokenType.None)
-                {
-                    throw Twice();
-                }
-
-                reader.Read();
-                (kind, start) = (reader.TokenType, (int)reader.TokenStartIndex);
-                while (kind == JsonTokenType.StartArray && reader.Read() && reader.TokenType != JsonTokenType.EndArray)
-                {
-                    var item = (int)reader.TokenStartIndex;
-                    isFaulty |= reader.TokenType != JsonTokenType.StartObject || items.Count == countMax;
-                    reader.Skip();
-                    if (!isFaulty)
-                    {
-                        items.Add(json[item..(int)reader.BytesConsumed]);
-                    }
-                }
-
-                if (kind != JsonTokenType.StartArray)
-                {
-                    reader.Skip();
-                }
-
-                end = (int)reader.BytesConsumed;
-            }
-        }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
-        {
-            throw Malformed(exception);
-        }
-
-        return (kind, (start, end), isFaulty ? [] : items);
-    }
-
-    // The parser checks the UTF-8 of a string only when the string is read; here all of it is checked, once.
-    private static void CheckUtf8(ReadOnlySpan<byte> json)
-    {
-        if (!Utf8.IsValid(json))
-        {
-            throw ApiException.InvalidParameter(Root, "is not valid UTF-8");
-        }
-    }
-
-    private static ApiException Malformed(Exception exception) => exception switch
-    {
-        // It could be read to its end, and no place is told.
-        JsonException { LineNumber: null } => Twice(),
-        JsonException json => ApiException.InvalidParameter(
-            Root, string.Create(CultureInfo.InvariantCulture, $"is not valid JSON near line {json.LineNumber + 1}, byte {json.BytePositionInLine}")),
-
-        // An escaped lone surrogate, which no text can hold.
-        _ => ApiException.InvalidParameter(Root, "holds a member name that is not valid Unicode"),
-    };
-
-    private static ApiException Twice() => ApiException.InvalidParameter(Root, "holds a member twice");
-
     // Whoever sends a body sends every parameter in it.
     private static Faults UnknownQuery(HttpRequest request)
     {
@@ -533,28 +413,6 @@ public sealed class JsonBody
         }
 
         return faults;
-    }
-
-    /// <summary>Ends a request whose body is not said to be JSON in UTF-8.</summary>
-    /// <exception cref="ApiException">415.</exception>
-    public static void RequireJson(HttpRequest request)
-    {
-        if (request.Headers.ContentEncoding.Count > 0)
-        {
-            throw ApiException.UnsupportedMediaType("Content-Encoding", "is not supported");
-        }
-
-        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type)
-            || !(string.Equals(type.MediaType, "application/json", StringComparison.OrdinalIgnoreCase)
-                || (type.MediaType?.EndsWith("+json", StringComparison.OrdinalIgnoreCase) ?? false)))
-        {
-            throw ApiException.UnsupportedMediaType("Content-Type", "must be application/json");
-        }
-
-        if (type.CharSet?.Trim('"') is { } charset && !string.Equals(charset, "utf-8", StringComparison.OrdinalIgnoreCase))
-        {
-            throw ApiException.UnsupportedMediaType("Content-Type", "must have no charset but utf-8");
-        }
     }
 
     private static bool TryGetText(JsonElement value, out string text)

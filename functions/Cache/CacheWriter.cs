@@ -45,7 +45,7 @@ public sealed class CacheWriter(CacheStore store, CacheContent contents, CacheSe
             {
                 if (received == 0)
                 {
-                    JsonBody.RequireJson(request);
+                    JsonText.RequireJson(request);
                 }
 
                 if ((received += count) > CacheLimits.RequestBytesMax)

@@ -19,11 +19,11 @@ public sealed record CreateCacheEntry(
     public static CreateCacheEntry From(JsonBody body)
     {
         var key = body.RequiredText("key", CacheLimits.CheckKey);
-        var ttlSeconds = body.OptionalWhole("ttl_seconds", 1, CacheLimits.TtlSecondsMax);
+        var ttlSeconds = body.Whole("ttl_seconds", 1, CacheLimits.TtlSecondsMax);
         var options = body.Object("options");
         var compression = options.Choice("compression", Brotli, "none", Brotli) == Brotli ? CacheCompression.Brotli : CacheCompression.None;
         var encryption = options.Choice("encryption", Aes256, "qr_aes_2048", Aes256) == Aes256 ? CacheEncryption.Aes256 : CacheEncryption.Aes128;
-        var replicationFactor = options.OptionalWhole("replication_factor", 1, StorageAccounts.DimensionMax) ?? CacheLimits.ReplicationDefault;
+        var replicationFactor = options.Whole("replication_factor", 1, StorageAccounts.DimensionMax) ?? CacheLimits.ReplicationDefault;
         return new CreateCacheEntry(
             key, ttlSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null, compression, encryption, (int)replicationFactor);
     }

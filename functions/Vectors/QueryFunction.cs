@@ -23,10 +23,10 @@ public sealed class QueryFunction(ApiGate gate, VectorStore vectors, QueryCache 
     private async Task<IResult> FindAsync(HttpRequest request, Caller caller, CancellationToken cancellationToken)
     {
         var began = time.GetTimestamp();
-        var bytes = await JsonBody.ReadBytesAsync(request, VectorLimits.BodyBytesMax, cancellationToken);
+        var bytes = await JsonText.ReceiveAsync(request, VectorLimits.BodyBytesMax, cancellationToken);
         if (bytes.Length > 0)
         {
-            JsonBody.RequireJson(request);
+            JsonText.RequireJson(request);
         }
 
         var query = VectorQuery.From(JsonBody.Parse(request, bytes, isRequired: true));

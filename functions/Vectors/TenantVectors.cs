@@ -131,7 +131,7 @@ public sealed class TenantVectors(
                 if (looking is not null && !isKnown)
                 {
                     end.Cancel();
-                    await ((Task)looking).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                    await ((Task)looking).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
                 }
             }
 

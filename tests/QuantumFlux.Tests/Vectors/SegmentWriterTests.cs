@@ -21,8 +21,8 @@ public sealed class SegmentWriterTests(ITestOutputHelper output)
         var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
 
         using var segment = new Segment("seg", bytes);
-        var sample = SegmentWriter.Clusters(Rows) * 64L * BytesOfAVector;
-        var aVector = (allocated - sample - SegmentWriter.StretchBytes) / Rows;
+        var sample = Clustering.Count(Rows) * 64L * BytesOfAVector;
+        var aVector = (allocated - sample - Clustering.StretchBytes) / Rows;
         output.WriteLine($"{allocated} bytes: beside sample and stretch {aVector} a vector");
         Assert.True(segment.Clusters.ToArray().Max(cluster => cluster.Rows) > Rows * 0.99, "they are not in one cluster");
         Assert.InRange(aVector, 0, BytesOfAVector / 3);
@@ -40,7 +40,7 @@ public sealed class SegmentWriterTests(ITestOutputHelper output)
         var vectors = Enumerable.Range(0, Alike + Others).Select(index => Vector(index, index < Alike ? one : TestVectors.Gauss(random, Dimension, 1))).ToList();
         using var segment = TestVectors.ToSegment(vectors, Metric.Cosine);
         var large = segment.Clusters.ToArray().MaxBy(cluster => cluster.Rows);
-        Assert.True(large.Rows > SegmentWriter.StretchBytes / sizeof(float) / Dimension, "a stretch is enough");
+        Assert.True(large.Rows > Clustering.StretchBytes / sizeof(float) / Dimension, "a stretch is enough");
 
         // The middle of vectors that are alike has the code that they have, but for coordinates that lie next to the centre's.
         for (var block = 0; block < large.Blocks; block++)
