@@ -8,6 +8,8 @@ namespace QuantumFlux.Tests.Vectors;
 /// <summary>Strong looks, which look at what the instance knows while storage has not yet said whether that is all.</summary>
 public sealed class LookAheadTests : IDisposable
 {
+    private static readonly TimeSpan _hangs = TimeSpan.FromMinutes(1);
+
     private readonly VectorInstance _here;
     private readonly VectorInstance _there;
     private readonly List<StoredVector> _vectors = TestVectors.Clustered(1, 3, 8);
@@ -164,5 +166,5 @@ public sealed class LookAheadTests : IDisposable
     }
 
     private Task<T> LookAsync<T>(Func<VectorState, CancellationToken, Task<T>> look, CancellationToken cancellationToken = default) =>
-        _here.Vectors.LookAsync(isStrong: true, isSettled: false, look, cancellationToken);
+        _here.Vectors.LookAsync(isStrong: true, isSettled: false, look, cancellationToken).WaitAsync(_hangs);
 }
