@@ -166,5 +166,5 @@ public sealed class LookAheadTests : IDisposable
     }
 
     private Task<T> LookAsync<T>(Func<VectorState, CancellationToken, Task<T>> look, CancellationToken cancellationToken = default) =>
-        _here.Vectors.LookAsync(isStrong: true, isSettled: false, look, cancellationToken).WaitAsync(_hangs);
+        _here.Vectors.LookAsync(isStrong: true, isSettled: false, look, cancellationToken).WaitAsync(_hangs, CancellationToken.None);
 }
