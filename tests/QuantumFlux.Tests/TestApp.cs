@@ -133,7 +133,9 @@ public sealed class StorageRequests
     }
 }
 
-/// <summary>Counts the requests that really go out, retries and all.</summary>
+/// <summary>
+/// Counts the requests that go out, each once: the emulator closes idle connections, and what meets a closing one is sent again.
+/// </summary>
 public sealed class CountingTransport(StorageRequests requests) : HttpPipelineTransport
 {
     private readonly HttpPipelineTransport _inner = HttpClientTransport.Shared;
@@ -142,13 +144,21 @@ public sealed class CountingTransport(StorageRequests requests) : HttpPipelineTr
 
     public override void Process(Azure.Core.HttpMessage message)
     {
-        requests.Add();
+        Count(message);
         _inner.Process(message);
     }
 
     public override ValueTask ProcessAsync(Azure.Core.HttpMessage message)
     {
-        requests.Add();
+        Count(message);
         return _inner.ProcessAsync(message);
+    }
+
+    private void Count(Azure.Core.HttpMessage message)
+    {
+        if (!StorageRest.WasRetried(message))
+        {
+            requests.Add();
+        }
     }
 }
