@@ -185,10 +185,12 @@ public sealed class VectorUpkeep(
             using var limit = new CancellationTokenSource(BuildMax, time);
             using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token);
 
-            // Not on a thread that serves sockets: this takes a while.
-            await Task.Yield();
-            var content = plan.Content(state);
-            built = new Segment(id, SegmentWriter.Write(content, ending.Token));
+            var (content, bytes) = await OwnThread.RunAsync(() =>
+            {
+                var content = plan.Content(state);
+                return (content, SegmentWriter.Write(content, ending.Token));
+            });
+            built = new Segment(id, bytes);
             await segments.SaveAsync(tenant.Tenant, built, ending.Token);
             now = time.GetUtcNow();
             var replaced = manifest.Segments.Skip(plan.First).Take(plan.Count).ToList();

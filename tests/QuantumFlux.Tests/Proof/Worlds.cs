@@ -21,18 +21,27 @@ public static class Worlds
 
         var outcomes = new ConcurrentBag<T>();
         var failures = new ConcurrentBag<XunitException>();
-        Parallel.For(firstSeed, lastSeed + 1, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, (seed, loop) =>
-        {
-            try
-            {
-                outcomes.Add(run(seed));
-            }
-            catch (Exception exception)
-            {
-                failures.Add(new XunitException($"Seed {seed}: {exception.Message}", exception));
-                loop.Stop();
-            }
-        });
+        var next = firstSeed - 1;
+
+        // Threads of their own: the pool's are for the hosts that other tests run in this process.
+        var threads = Enumerable.Range(0, Environment.ProcessorCount).Select(_ => new Thread(RunSome)).ToList();
+        threads.ForEach(thread => thread.Start());
+        threads.ForEach(thread => thread.Join());
         return failures.TryPeek(out var failure) ? throw failure : outcomes;
+
+        void RunSome()
+        {
+            while (failures.IsEmpty && Interlocked.Increment(ref next) is var seed && seed <= lastSeed)
+            {
+                try
+                {
+                    outcomes.Add(run(seed));
+                }
+                catch (Exception exception)
+                {
+                    failures.Add(new XunitException($"Seed {seed}: {exception.Message}", exception));
+                }
+            }
+        }
     }
 }
