@@ -14,7 +14,6 @@ public sealed class JsonBody
     /// <summary>The largest body that is read, unless a call says otherwise. 64 KiB is far more than most requests need.</summary>
     public const int BytesMaxDefault = 64 * 1024;
 
-
     private readonly JsonElement _object;
     private readonly string _path;
     private readonly Faults _faults;

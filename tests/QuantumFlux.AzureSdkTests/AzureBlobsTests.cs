@@ -93,7 +93,7 @@ public sealed class AzureBlobsTests(Azurite azurite) : IClassFixture<Azurite>
     {
         var blobs = Open();
         using var http = new HttpClient();
-        var url = await blobs.GetUploadUrlAsync(_container, "a b/ü", DateTimeOffset.UtcNow.AddMinutes(5), _none);
+        var url = await blobs.GetUploadUrlAsync(_container, "a b/ü", TimeProvider.System.GetUtcNow().AddMinutes(5), _none);
 
         using var upload = new HttpRequestMessage(HttpMethod.Put, url) { Content = new StringContent("direct") };
         upload.Headers.Add("x-ms-blob-type", "BlockBlob");
@@ -114,7 +114,7 @@ public sealed class AzureBlobsTests(Azurite azurite) : IClassFixture<Azurite>
     {
         var blobs = Open();
         using var http = new HttpClient();
-        var url = await blobs.GetUploadUrlAsync(_container, "blob", DateTimeOffset.UtcNow.AddMinutes(5), _none);
+        var url = await blobs.GetUploadUrlAsync(_container, "blob", TimeProvider.System.GetUtcNow().AddMinutes(5), _none);
         var id = Uri.EscapeDataString(Convert.ToBase64String([0xff, 0xfe]));
         using var staged = await http.PutAsync(new Uri($"{url}&comp=block&blockid={id}"), new StringContent("raw"));
 

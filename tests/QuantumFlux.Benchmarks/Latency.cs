@@ -40,6 +40,9 @@ public sealed class Times(int capacity)
 
     public int Count => _times.Count;
 
+    /// <summary>All of them together.</summary>
+    public TimeSpan Total => new(_times.Sum(time => time.Ticks));
+
     public async Task MeasureAsync(Func<Task> action)
     {
         var started = TimeProvider.System.GetTimestamp();

@@ -39,7 +39,7 @@ public abstract class BlobsConformance
             Assert.Equal(("folder/b", 10L, "text/plain; charset=utf-8"), (found.Name, found.Length, found.ContentType));
             Assert.Equal(options.Metadata!.OrderBy(pair => pair.Key), found.Metadata.OrderBy(pair => pair.Key));
             Assert.Equal(put!.ETag, found.ETag);
-            Assert.InRange(found.LastModified, DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddHours(1));
+            Assert.InRange(found.LastModified, TimeProvider.System.GetUtcNow().AddHours(-1), TimeProvider.System.GetUtcNow().AddHours(1));
         }
     }
 
@@ -294,7 +294,7 @@ public abstract class BlobsConformance
         var blobs = await OpenAsync();
         using var client = CreateUploadClient();
         const string Name = "ünï c%de/a+b";
-        var url = await blobs.GetUploadUrlAsync(Container, Name, DateTimeOffset.UtcNow.AddMinutes(5), None);
+        var url = await blobs.GetUploadUrlAsync(Container, Name, TimeProvider.System.GetUtcNow().AddMinutes(5), None);
 
         var uploaded = await SendAsync(client, HttpMethod.Put, url, _digits);
 
@@ -308,7 +308,7 @@ public abstract class BlobsConformance
     {
         var blobs = await OpenAsync();
         using var client = CreateUploadClient();
-        var url = await blobs.GetUploadUrlAsync(Container, "b", DateTimeOffset.UtcNow.AddMinutes(5), None);
+        var url = await blobs.GetUploadUrlAsync(Container, "b", TimeProvider.System.GetUtcNow().AddMinutes(5), None);
 
         Assert.Equal(HttpStatusCode.Created, await SendAsync(client, HttpMethod.Put, With(url, "comp=block&blockid=AAAA"), "one "u8.ToArray()));
         Assert.Equal(HttpStatusCode.Created, await SendAsync(client, HttpMethod.Put, With(url, "comp=block&blockid=//79"), "two"u8.ToArray()));
@@ -327,8 +327,8 @@ public abstract class BlobsConformance
         var blobs = await OpenAsync();
         using var client = CreateUploadClient();
         await blobs.PutAsync(Container, "other", _digits, new BlobOptions(), None);
-        var url = await blobs.GetUploadUrlAsync(Container, "b", DateTimeOffset.UtcNow.AddMinutes(5), None);
-        var expired = await blobs.GetUploadUrlAsync(Container, "b", DateTimeOffset.UtcNow.AddMinutes(-5), None);
+        var url = await blobs.GetUploadUrlAsync(Container, "b", TimeProvider.System.GetUtcNow().AddMinutes(5), None);
+        var expired = await blobs.GetUploadUrlAsync(Container, "b", TimeProvider.System.GetUtcNow().AddMinutes(-5), None);
         var elsewhere = new Uri(url.AbsoluteUri.Replace($"{Container}/b?", $"{Container}/other?", StringComparison.Ordinal));
 
         var refused = new[]
